@@ -1,0 +1,1 @@
+"""Diagnosis: rules, proofs, findings, the ladder and the verdict."""

@@ -1,0 +1,18 @@
+"""All proofs by name: each is a predicate over facts that shows that a problem is real now."""
+
+from __future__ import annotations
+
+from agent.diagnosis.model import ProofFunction
+from agent.diagnosis.proofs import address, boot, dns, hooks, links, managers, packages, routes, storage
+
+PROOFS: dict[str, ProofFunction] = {
+    **boot.PROOFS,
+    **storage.PROOFS,
+    **packages.PROOFS,
+    **links.PROOFS,
+    **hooks.PROOFS,
+    **managers.PROOFS,
+    **address.PROOFS,
+    **routes.PROOFS,
+    **dns.PROOFS,
+}

@@ -1,0 +1,7 @@
+"""Proofs of the storage rules."""
+
+from __future__ import annotations
+
+from agent.diagnosis.model import ProofFunction
+
+PROOFS: dict[str, ProofFunction] = {}
