@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -95,3 +96,20 @@ class Found:
     unchecked: tuple[Unchecked, ...]
     sources: tuple[str, ...]  # what was read
     entries: int = 0  # lines and journal entries looked at
+
+
+def merge(parts: Sequence[Found]) -> Found:
+    """Several searches' results as one."""
+    hits: dict[str, Hits] = {}
+    for part in parts:
+        for key, more in part.hits.items():
+            known = hits.get(key)
+            hits[key] = (
+                more if known is None else Hits(key, known.count + more.count, known.matches + more.matches)
+            )
+    return Found(
+        hits,
+        tuple(item for part in parts for item in part.unchecked),
+        tuple(source for part in parts for source in part.sources),
+        sum(part.entries for part in parts),
+    )

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from agent.diagnosis.model import ProofFunction
-from agent.diagnosis.proofs import address, boot, dns, hooks, links, managers, packages, routes, storage
+from agent.diagnosis.proofs import (
+    address,
+    boot,
+    dns,
+    generic,
+    hooks,
+    links,
+    managers,
+    packages,
+    routes,
+    storage,
+)
 
 PROOFS: dict[str, ProofFunction] = {
+    **generic.PROOFS,
     **boot.PROOFS,
     **storage.PROOFS,
     **packages.PROOFS,

@@ -1,0 +1,60 @@
+# make scan   examine this host            make test   everything that can be tested here
+# make lint   style, types, arrows         make bench  speed, against what one would run by hand
+# make lab    boot real hosts: make lab SUITES="bullseye forky"
+PYTHON ?= python3
+SUITES ?= bookworm trixie
+LAB_DIR ?= $(CURDIR)/.lab
+
+BIN := .venv/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
+
+# System libraries for the journal reader, and what the tests boot and break.
+LIBRARIES := python3 python3-venv python3-dev gcc pkg-config libsystemd-dev
+TOOLS := systemd-container debootstrap iproute2 strace procps kmod xz-utils zstd bzip2 busybox-static \
+	systemd-journal-remote
+
+.PHONY: scan test venv venv-test libraries tools lint bench lab clean
+
+scan: venv
+	@$(SUDO) $(BIN)/python -m agent scan; status=$$?; [ $$status -le 1 ] || exit $$status
+
+test: tools venv-test lint
+	$(BIN)/python -m pytest -rs
+
+venv: .venv/.run
+venv-test: .venv/.test
+
+.venv/.run: setup.cfg pyproject.toml | libraries
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[zstd]'
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[journal]' \
+		|| echo 'note: systemd-python could not be built; journalctl is used in its place'
+	touch $@
+
+.venv/.test: .venv/.run
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[test]'
+	touch $@
+
+libraries:
+	@packaging/need $(LIBRARIES)
+
+tools:
+	@packaging/need $(LIBRARIES) $(TOOLS)
+
+lint: venv-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+bench: venv-test
+	$(BIN)/python -m tests.bench
+
+lab: tools venv-test
+	LAB_DIR='$(LAB_DIR)' $(BIN)/python -m tests.lab --suites '$(SUITES)'
+
+clean:
+	-[ ! -d '$(LAB_DIR)' ] || LAB_DIR='$(LAB_DIR)' $(BIN)/python -m tests.lab --clean
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

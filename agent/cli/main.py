@@ -1,0 +1,92 @@
+"""The command `agent`: its verbs, its errors, its exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from agent import __version__
+from agent.errors import AgentError, CannotLook, UsageError
+from agent.report.harmless import harmless
+
+OK, FINDINGS, USAGE, COULD_NOT_LOOK = 0, 1, 2, 3
+INTERRUPTED = 130
+VERBS = ("scan", "rules")
+
+EPILOG = """\
+Examples:
+  sudo agent scan                      this host
+  sudo agent scan --root /media/sda    a mounted disk, in rescue mode
+  agent scan --log console.txt         a log that was copied from somewhere
+
+Exit status of scan: 0 nothing wrong, 1 findings, 2 usage, 3 it could not look.
+A scan never changes anything."""
+
+
+def console() -> NoReturn:
+    """Entry point: runs and exits."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one verb and returns its exit status; every error becomes a sentence and a hint."""
+    words = list(arguments)
+    if not words or (words[0] not in VERBS and words[0] not in ("-h", "--help", "--version")):
+        words = _with_scan(words)
+    options = parser().parse_args(words)
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except AgentError as error:
+        if options.debug:
+            raise
+        return _complain(error)
+    except KeyboardInterrupt:
+        print("\nstopped; nothing was changed", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (head, less): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as error:
+        if options.debug:
+            raise
+        print(f"agent: internal error: {type(error).__name__}: {harmless(str(error))}", file=sys.stderr)
+        print("hint: run it again with --debug and report what it prints", file=sys.stderr)
+        return COULD_NOT_LOOK
+
+
+def _with_scan(words: list[str]) -> list[str]:
+    """`agent` alone, or with options only, is `agent scan`."""
+    return ["scan", *words] if not words or words[0].startswith("-") else words
+
+
+def _complain(error: AgentError) -> int:
+    print(f"agent: {harmless(error.message)}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {harmless(error.hint)}", file=sys.stderr)
+    if isinstance(error, UsageError):
+        return USAGE
+    return COULD_NOT_LOOK if isinstance(error, CannotLook) else FINDINGS
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    from agent.cli import rules, scan
+
+    top = argparse.ArgumentParser(
+        prog="agent",
+        description="Names the first broken layer of an unreachable Linux host, with its proof.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"lish-agent {__version__}")
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for module in (scan, rules):
+        verb = module.add_parser(verbs)
+        verb.add_argument("--debug", action="store_true", help="show tracebacks")
+    return top

@@ -1,0 +1,227 @@
+"""The scan as a person reads it at a serial console: 80 columns, the answer first."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from agent.diagnosis.model import Evidence, Finding, LayerState, Severity, Status, VerdictState
+from agent.logs.model import Unchecked
+from agent.report.harmless import cut, harmless, harmless_lines
+from agent.report.model import Scan
+
+RED, YELLOW, GREEN, BOLD, PLAIN = "31", "33", "32", "1", ""
+STATES = {
+    VerdictState.BROKEN: RED,
+    VerdictState.DEGRADED: YELLOW,
+    VerdictState.HEALTHY: GREEN,
+    VerdictState.UNKNOWN: YELLOW,
+}
+RUNGS = {
+    LayerState.OK: GREEN,
+    LayerState.WARNING: YELLOW,
+    LayerState.BROKEN: RED,
+    LayerState.UNCHECKED: PLAIN,
+}
+LABEL = 8  # columns of "Proof   "
+
+
+@dataclass(frozen=True)
+class Style:
+    """What the terminal can show."""
+
+    columns: int = 80
+    colour: bool = False
+    unicode: bool = False  # UTF-8: else what is not ASCII is shown as escapes
+    everything: bool = False  # --all
+
+    def paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.colour and code else text
+
+    def safe(self, text: str) -> str:
+        """Harmless, and in letters that the terminal has."""
+        text = harmless(text)
+        return text if self.unicode else text.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def render(scan: Scan, style: Style) -> str:
+    """The whole report. The first 24 lines hold the verdict, its proof, the cure and the ladder."""
+    lines = _headline(scan, style)
+    cause = scan.verdict.finding
+    if cause is not None:
+        lines += _cause(cause, style)
+    elif scan.verdict.next:
+        lines += _labelled("Next", scan.verdict.next, style)
+    lines += ["", *_ladder(scan, style)]
+    others = [finding for finding in scan.findings if finding is not cause]
+    if not style.everything:
+        others = [finding for finding in others if finding.severity is not Severity.INFO]
+    if others:
+        lines += ["", style.paint("Other findings", BOLD)]
+        for finding in others:
+            lines += _other(finding, style)
+    if scan.unchecked:
+        lines += ["", *_unchecked(scan.unchecked, style)]
+    if style.everything:
+        lines += _diagnostics(scan, style)
+    else:
+        lines += ["", *_next_steps(scan, style), "Everything that was read: agent scan --all"]
+    return "\n".join(lines) + "\n"
+
+
+def _headline(scan: Scan, style: Style) -> list[str]:
+    subject, verdict = scan.subject, scan.verdict
+    if subject.logs:
+        seen = ["log only", *subject.logs]
+    else:
+        name = subject.distro.name or "unknown distribution"
+        where = subject.mode if subject.mode == "live" else f"{subject.mode} {subject.root}"
+        seen = [name, where, subject.manager or "no network manager"]
+        if subject.hostname:
+            seen.insert(0, subject.hostname)
+    head = cut(style.safe(", ".join(seen)), style.columns)
+    state = verdict.state.value.upper()
+    if verdict.finding is not None:
+        layer = verdict.layer.value if verdict.layer else ""
+        sure = "" if verdict.finding.status is Status.CONFIRMED else "suspected: "
+        text = f"{state} at {layer}: {sure}{verdict.finding.title}"
+    else:
+        text = f"{state}: {verdict.summary}"
+    wrapped = _wrap(style.safe(text), style, indent=2)
+    return [head, *(style.paint(line, STATES[verdict.state]) for line in wrapped)]
+
+
+def _cause(finding: Finding, style: Style) -> list[str]:
+    label = "Proof" if finding.status is Status.CONFIRMED else "Why"
+    why = finding.proof if finding.status is Status.CONFIRMED else f"not proven: {finding.proof}"
+    lines = _labelled(label, [why], style)
+    shown = finding.evidence if style.everything else finding.evidence[:2]
+    for evidence in shown:
+        lines.append(_evidence(evidence, style))
+    if finding.advice.commands and not style.everything:
+        lines += _labelled("Cure", [finding.advice.text], style)
+        lines += _commands("Run", finding.advice.commands, style)
+        if finding.advice.undo:
+            lines += _commands("Undo", finding.advice.undo, style)
+    else:
+        lines += _advice(finding, style)
+    return lines
+
+
+def _advice(finding: Finding, style: Style) -> list[str]:
+    lines = _labelled("Cure", [finding.advice.text], style)
+    if finding.advice.commands:
+        lines += _commands("Run", finding.advice.commands, style)
+    if finding.advice.undo:
+        lines += _commands("Undo", finding.advice.undo, style)
+    return lines
+
+
+def _commands(label: str, commands: Sequence[str], style: Style) -> list[str]:
+    """Commands are never wrapped by us: a break in the middle would be copied."""
+    lines = []
+    for index, command in enumerate(commands):
+        lines.append(f"{label if index == 0 else '':<{LABEL}}{style.paint(style.safe(command), BOLD)}")
+    return lines
+
+
+def _labelled(label: str, texts: Sequence[str], style: Style) -> list[str]:
+    lines: list[str] = []
+    for text in texts:
+        for line in _wrap(style.safe(text), style, indent=0, room=style.columns - LABEL):
+            lines.append(f"{label if not lines else '':<{LABEL}}{line}")
+    return lines
+
+
+def _wrap(text: str, style: Style, indent: int, room: int | None = None) -> list[str]:
+    return textwrap.wrap(
+        text,
+        room or style.columns,
+        subsequent_indent=" " * indent,
+        break_on_hyphens=False,
+    ) or [""]
+
+
+def _evidence(evidence: Evidence, style: Style) -> str:
+    place = f"{evidence.source}:{evidence.line}" if evidence.line else evidence.source
+    when = _time(evidence.time)
+    text = f"{' ' * LABEL}{place}{' ' + when if when else ''}: {evidence.text}"
+    safe = style.safe(text)
+    return safe if style.everything else cut(safe, style.columns)
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).strftime("%b %d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def _ladder(scan: Scan, style: Style) -> list[str]:
+    lines = []
+    for rung in scan.rungs:
+        state = style.paint(f"{rung.state.value:<10}", RUNGS[rung.state])
+        why = style.safe(rung.why)
+        why = why if style.everything else cut(why, style.columns - 21)
+        lines.append(f"{rung.layer.value:<10} {state}{why}".rstrip())
+    return lines
+
+
+def _other(finding: Finding, style: Style) -> list[str]:
+    mark = finding.status.value
+    if finding.explained_by:
+        mark += f", because of {', '.join(finding.explained_by)}"
+    head = style.safe(f"- {finding.id} ({finding.severity.value}, {mark}): {finding.title}")
+    lines = _wrap(head, style, indent=2)
+    if style.everything:
+        lines += _labelled("  Proof", [finding.proof], style)
+        lines += [_evidence(evidence, style) for evidence in finding.evidence]
+        lines += _advice(finding, style)
+    elif not finding.explained_by and finding.status is not Status.PAST:
+        lines += _wrap(f"  {style.safe(finding.proof)}", style, indent=2)[:2]
+    return lines
+
+
+def _unchecked(items: Sequence[Unchecked], style: Style) -> list[str]:
+    """Grouped by reason: many checks fail for one cause, such as a host that is not running."""
+    groups: dict[str, list[str]] = {}
+    for item in items:
+        groups.setdefault(item.why, []).append(item.what)
+    lines = [style.paint("Not looked at", BOLD)]
+    shown = list(groups.items()) if style.everything else list(groups.items())[:6]
+    for why, whats in shown:
+        text = style.safe(f"- {why}: {', '.join(whats)}")
+        wrapped = _wrap(text, style, indent=2)
+        lines += wrapped if style.everything else wrapped[:2]
+    if len(groups) > len(shown):
+        lines.append(f"- and {len(groups) - len(shown)} more reasons: agent scan --all")
+    return lines
+
+
+def _diagnostics(scan: Scan, style: Style) -> list[str]:
+    lines: list[str] = []
+    for diagnostic in scan.diagnostics:
+        lines += ["", style.paint(style.safe(f"$ {' '.join(diagnostic.command)}"), BOLD)]
+        if diagnostic.error:
+            lines.append(style.safe(f"({diagnostic.error})"))
+        for line in harmless_lines(diagnostic.output.rstrip("\n")):
+            lines.append(line if style.unicode else line.encode("ascii", "backslashreplace").decode("ascii"))
+        if diagnostic.exit:
+            lines.append(f"(exit status {diagnostic.exit})")
+    if scan.next_steps:
+        lines += ["", *_next_steps(scan, style)]
+    return lines
+
+
+def _next_steps(scan: Scan, style: Style) -> list[str]:
+    """The diagnostic set's own last step, which changes state: never run by a scan."""
+    if scan.subject.mode != "live" or scan.subject.logs or not scan.next_steps:
+        return []
+    if scan.verdict.state is VerdictState.HEALTHY:
+        return []
+    steps = " && ".join(" ".join(step) for step in scan.next_steps)
+    return _wrap(style.safe(f"After a cure, bring the network up again (at the console): {steps}"), style, 2)
