@@ -104,9 +104,7 @@ def merge(parts: Sequence[Found]) -> Found:
     for part in parts:
         for key, more in part.hits.items():
             known = hits.get(key)
-            hits[key] = (
-                more if known is None else Hits(key, known.count + more.count, known.matches + more.matches)
-            )
+            hits[key] = more if known is None else Hits(key, known.count + more.count, known.matches + more.matches)
     return Found(
         hits,
         tuple(item for part in parts for item in part.unchecked),

@@ -1,0 +1,151 @@
+"""What every match of a regex must hold: the literals that are searched before the regex is run."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
+
+if sys.version_info >= (3, 11):
+    from re import _constants as constants
+    from re import _parser as parser
+else:
+    import sre_constants as constants
+    import sre_parse as parser
+
+SHORTEST = 3  # bytes; shorter literals stand on nearly every line
+UNBOUNDED = 1000  # repeats of more than this are as good as without bound
+
+Node = tuple[object, object]  # (operation, argument) of CPython's regex parser
+Choice = frozenset[bytes]  # a match holds at least one of these
+
+
+class NoLiteral(ValueError):
+    """The regex has an alternative without a literal of three bytes: it can't be searched for."""
+
+
+@lru_cache(maxsize=4096)
+def required_literals(regex: str) -> Choice:
+    """The best set of literals of which every match holds one. NoLiteral when there is none.
+
+    Case-insensitive parts give none. Source of the tree: CPython's own parser of regexes.
+    """
+    tree = parser.parse(regex)
+    nodes: list[Node] = list(tree)  # type: ignore[call-overload]
+    choices = [choice for choice in _choices(nodes, tree.state.flags) if _worth(choice) >= SHORTEST]
+    if not choices:
+        raise NoLiteral(f"no literal of {SHORTEST} letters that every match must hold")
+    return max(choices, key=lambda choice: (min(_worth(choice), 12), -len(choice), _worth(choice)))
+
+
+def _worth(choice: AbstractSet[bytes]) -> int:
+    return min((len(literal) for literal in choice), default=0)
+
+
+def _choices(nodes: Iterable[Node], flags: int) -> list[Choice]:
+    """All the sets of literals that a sequence of nodes requires."""
+    found: list[Choice] = []
+    run = bytearray()
+
+    def end() -> None:
+        if run:
+            found.append(frozenset([bytes(run)]))
+            run.clear()
+
+    for operation, argument in nodes:
+        if operation is constants.LITERAL and not flags & re.IGNORECASE:
+            run.extend(_encode(argument))
+            continue
+        if operation is constants.AT:
+            continue
+        if operation is constants.SUBPATTERN:
+            _, added, removed, inner = _four(argument)
+            inner_flags = (flags | added) & ~removed
+            plain = _plain(inner, inner_flags)
+            if plain is not None:
+                run.extend(plain)
+                continue
+            end()
+            found += _choices(inner, inner_flags)
+            continue
+        end()
+        if operation is constants.BRANCH:
+            found += _branch(argument, flags)
+        elif operation in (constants.MAX_REPEAT, constants.MIN_REPEAT):
+            least, _, inner = _three(argument)
+            if least >= 1:
+                found += _choices(inner, flags)
+    end()
+    return found
+
+
+def _branch(argument: object, flags: int) -> list[Choice]:
+    """One literal of each alternative, together; nothing when an alternative has none."""
+    assert isinstance(argument, tuple)
+    united: set[bytes] = set()
+    for alternative in argument[1]:
+        choices = [choice for choice in _choices(alternative, flags) if _worth(choice) >= SHORTEST]
+        if not choices:
+            return []
+        united |= max(choices, key=_worth)
+    return [frozenset(united)]
+
+
+def _plain(nodes: Iterable[Node], flags: int) -> bytes | None:
+    """The bytes of a group that holds nothing but literals."""
+    if flags & re.IGNORECASE:
+        return None
+    literal = bytearray()
+    for operation, argument in nodes:
+        if operation is not constants.LITERAL:
+            return None
+        literal.extend(_encode(argument))
+    return bytes(literal)
+
+
+def _encode(argument: object) -> bytes:
+    assert isinstance(argument, int)
+    return chr(argument).encode("utf-8", "surrogatepass")
+
+
+def _four(argument: object) -> tuple[object, int, int, Iterable[Node]]:
+    assert isinstance(argument, tuple)
+    return argument[0], argument[1], argument[2], argument[3]
+
+
+def _three(argument: object) -> tuple[int, object, Iterable[Node]]:
+    assert isinstance(argument, tuple)
+    return int(argument[0]), argument[1], argument[2]
+
+
+def lint(regex: str) -> list[str]:
+    """What could make a regex slow on a hostile line, a sentence each."""
+    nodes: list[Node] = list(parser.parse(regex))  # type: ignore[call-overload]
+    complaints: list[str] = []
+    _lint(nodes, False, complaints)
+    return complaints
+
+
+def _lint(nodes: Iterable[Node], repeated: bool, complaints: list[str]) -> None:
+    for operation, argument in nodes:
+        if operation in (constants.MAX_REPEAT, constants.MIN_REPEAT):
+            _, most, inner = _three(argument)
+            unbounded = isinstance(most, int) and most > UNBOUNDED
+            if unbounded and repeated:
+                complaints.append("a repeat without bound inside another")
+            if unbounded and _is_any(inner):
+                complaints.append("'.' repeated without bound")
+            _lint(inner, repeated or unbounded, complaints)
+        elif operation is constants.SUBPATTERN:
+            _lint(_four(argument)[3], repeated, complaints)
+        elif operation is constants.BRANCH:
+            assert isinstance(argument, tuple)
+            for alternative in argument[1]:
+                _lint(alternative, repeated, complaints)
+
+
+def _is_any(nodes: Iterable[Node]) -> bool:
+    listed: Sequence[Node] = list(nodes)
+    return len(listed) == 1 and listed[0][0] is constants.ANY

@@ -1,0 +1,46 @@
+"""One search through all the logs of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from agent.logs.journal import search_journal
+from agent.logs.model import Entry, Found, Hits, Match, Pattern, Unchecked, merge
+from agent.logs.text import search_texts
+from agent.target import Target
+
+SLACK = 5.0  # seconds that text logs may be off against the journal
+
+
+def search(
+    target: Target,
+    patterns: Sequence[Pattern],
+    since: float | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Found:
+    """journald's files and the text logs. ``since`` in seconds since the epoch."""
+    say = progress or (lambda step: None)
+    journal, began = search_journal(target, patterns, since, say)
+    texts = search_texts(target, tuple(patterns), since, say)
+    if began is not None:
+        texts = _dated(texts, began)
+    found = merge([journal, texts])
+    if not found.sources and not found.unchecked:
+        found = replace(found, unchecked=(Unchecked("logs", "there are none: no journal, no text logs"),))
+    return found
+
+
+def _dated(found: Found, began: float) -> Found:
+    """Entries of text logs whose boot is unknown belong to the boot that the journal dates."""
+
+    def boot(entry: Entry) -> Entry:
+        if entry.boot is not None or entry.time is None:
+            return entry
+        return replace(entry, boot=0 if entry.time >= began - SLACK else -1)
+
+    hits = {
+        key: Hits(key, value.count, tuple(Match(m.key, boot(m.entry), m.groups) for m in value.matches))
+        for key, value in found.hits.items()
+    }
+    return replace(found, hits=hits)
