@@ -98,7 +98,7 @@ def _refuse_with_log(options: argparse.Namespace) -> None:
 def _scan_target(
     options: argparse.Namespace, rules: Sequence[Rule], since: float | None, progress: Progress
 ) -> Scan:
-    from agent.target.open import open_target
+    from agent.target.detect import open_target
     from agent.target.record import record, replay
 
     if options.replay:
@@ -196,7 +196,7 @@ def scan_logs(names: Sequence[str], rules: Sequence[Rule], progress: Progress | 
     from agent.logs.console import search_console
     from agent.logs.model import merge
     from agent.report.model import Scan, Subject
-    from agent.target.open import nothing_target
+    from agent.target.detect import nothing_target
 
     found = []
     for name in names:

@@ -1,0 +1,91 @@
+"""utmp(5) records, for one question: when did the newest boot begin?"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from agent.target import Target
+from agent.unknown import Maybe, Unknown, Why
+
+BOOT_TIME = 2  # ut_type
+FILES = ("/var/log/wtmp", "/var/log/wtmp.1")
+TAIL = 4 * 1024 * 1024  # bytes from the end; a hundred thousand times as much as one boot's records
+_FIRST = 631152000  # 1990: an earlier time is no time
+_LAST = 4102444800  # 2100
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the fields are: glibc writes 384 bytes with 32-bit times on most processors, 400 bytes with
+    64-bit ones on those that never had a 32-bit sibling (arm64)."""
+
+    size: int
+    seconds: struct.Struct
+    offset: int
+
+
+LAYOUTS = (
+    _Layout(384, struct.Struct("<I"), 340),
+    _Layout(400, struct.Struct("<q"), 344),
+)
+
+
+def newest_boot(target: Target) -> Maybe[float]:
+    """Seconds since the epoch of the last BOOT_TIME record in wtmp or its newest rotation."""
+    reason = Unknown("no boot record in /var/log/wtmp", Why.ABSENT)
+    for path in FILES:
+        data = _tail(target, path)
+        if isinstance(data, Unknown):
+            if not data.absent:
+                reason = data
+            continue
+        times = boot_times(data)
+        if times:
+            return times[-1]
+    return reason
+
+
+def boot_times(data: bytes) -> tuple[float, ...]:
+    """Times of the boot records, in the file's order; ``data`` begins and ends with whole records."""
+    for layout in LAYOUTS:
+        if len(data) % layout.size:
+            continue
+        records = [data[start : start + layout.size] for start in range(0, len(data), layout.size)]
+        if all(_sane(record, layout) for record in records):
+            return tuple(
+                float(layout.seconds.unpack_from(record, layout.offset)[0])
+                for record in records
+                if struct.unpack_from("<h", record)[0] == BOOT_TIME
+                and _FIRST < layout.seconds.unpack_from(record, layout.offset)[0] < _LAST
+            )
+    return ()
+
+
+def _sane(record: bytes, layout: _Layout) -> bool:
+    kind: int = struct.unpack_from("<h", record)[0]
+    seconds: int = layout.seconds.unpack_from(record, layout.offset)[0]
+    return 0 <= kind <= 9 and 0 <= seconds < _LAST
+
+
+def _tail(target: Target, path: str) -> Maybe[bytes]:
+    """The last records of a file, cut at a multiple of both record sizes."""
+    stat = target.stat(path)
+    if isinstance(stat, Unknown):
+        return stat
+    stream = target.open(path)
+    if isinstance(stream, Unknown):
+        return stream
+    try:
+        with stream:
+            if stat.size > TAIL:
+                # records are counted from the beginning, and which size they have is not known yet
+                step = 384 * 400
+                stream.seek((stat.size - TAIL) // step * step)
+            data = stream.read(TAIL + 384 * 400)
+    except (OSError, ValueError) as error:
+        return Unknown(f"{path}: {error}", Why.IO)
+    for layout in LAYOUTS:
+        if len(data) % layout.size == 0:
+            return data
+    return data[: len(data) // 384 * 384]  # a record that was cut while it was written
