@@ -188,15 +188,13 @@ def _subject(facts: Facts, diagnostics: str) -> Subject:
 
 def scan_logs(names: Sequence[str], rules: Sequence[Rule], progress: Progress | None = None) -> Scan:
     """Looks only at captured logs: a finding can at most be suspected."""
-    from agent.diagnosis.evaluation import all_patterns, evaluate
+    from agent.diagnosis.evaluation import all_patterns, suspect
     from agent.diagnosis.model import Layer, LayerState, Rung, VerdictState
     from agent.diagnosis.verdict import judge, relate
     from agent.facts.distro import Distro
-    from agent.facts.facts import Facts
     from agent.logs.console import search_console
     from agent.logs.model import merge
     from agent.report.model import Scan, Subject
-    from agent.target.detect import nothing_target
 
     found = []
     for name in names:
@@ -205,8 +203,7 @@ def scan_logs(names: Sequence[str], rules: Sequence[Rule], progress: Progress | 
         with _open_log(name) as stream:
             found.append(search_console(name, stream, all_patterns(rules)))
     together = merge(found)
-    evaluated = evaluate(Facts(nothing_target()), rules, together)
-    findings = relate(evaluated.findings)
+    findings = relate(suspect(rules, together))
     rungs = tuple(Rung(layer, LayerState.UNCHECKED, "only a log was given") for layer in Layer)
     suspected = {finding.rule.layer: finding.title for finding in reversed(findings)}
     rungs = tuple(

@@ -47,16 +47,23 @@ def evaluate(
     past: dict[str, list[Match]] = {}
     for rule in rules:
         present[rule.id], past[rule.id] = _divide(rule, found, boot_time)
-    findings: list[Finding] = []
+    findings: list[Finding | None] = []
     unchecked: list[Unchecked] = []
     for rule in rules:
         progress(f"checking {rule.id}")
-        context = Context(facts, present[rule.id], rule.params, present)
-        proof = _prove(rule, context, unchecked)
-        finding = _finding(rule, proof, present[rule.id], past[rule.id], found, facts.target.root)
-        if finding is not None:
-            findings.append(finding)
-    return Evaluated(tuple(findings), tuple(unchecked))
+        proof = _prove(rule, Context(facts, present[rule.id], rule.params, present), unchecked)
+        findings.append(_finding(rule, proof, present[rule.id], past[rule.id], found, facts.target.root))
+    return Evaluated(tuple(finding for finding in findings if finding), tuple(unchecked))
+
+
+def suspect(rules: Sequence[Rule], found: Found) -> tuple[Finding, ...]:
+    """The findings when there is nothing but a log: suspicions, and what the log itself shows as repaired."""
+    proof = CantTell("only a log was given")
+    findings = []
+    for rule in rules:
+        present, past = _divide(rule, found, None)
+        findings.append(_finding(rule, proof, present, past, found, ""))
+    return tuple(finding for finding in findings if finding)
 
 
 def _prove(rule: Rule, context: Context, unchecked: list[Unchecked]) -> Proof:
@@ -73,20 +80,23 @@ def _prove(rule: Rule, context: Context, unchecked: list[Unchecked]) -> Proof:
 
 def _divide(rule: Rule, found: Found, boot_time: float | None) -> tuple[dict[str, Hits], list[Match]]:
     """This rule's hits that may still stand, by pattern name, and the matches that are over."""
-    repairs = [
-        match
+    repairs = [match for pattern in rule.patterns if pattern.repairs for match in _matches(found, pattern.pattern.key)]
+    refuted = {
+        match.entry.source
         for pattern in rule.patterns
-        if pattern.repairs
+        if pattern.refutes
         for match in _matches(found, pattern.pattern.key)
-    ]
+    }
     standing: dict[str, Hits] = {}
     over: list[Match] = []
     for pattern in rule.patterns:
         hits = found.hits.get(pattern.pattern.key)
-        if pattern.repairs or hits is None:
+        if not pattern.claims or hits is None:
             continue
         kept = []
         for match in hits.matches:
+            if match.entry.source in refuted:
+                continue
             if _is_past(match, repairs, boot_time):
                 over.append(match)
             else:
@@ -105,12 +115,7 @@ def _is_past(match: Match, repairs: Sequence[Match], boot_time: float | None) ->
     entry = match.entry
     if entry.boot is not None and entry.boot < 0:
         return True
-    if (
-        boot_time is not None
-        and entry.boot is None
-        and entry.time is not None
-        and entry.time < boot_time - 60
-    ):
+    if boot_time is not None and entry.boot is None and entry.time is not None and entry.time < boot_time - 60:
         return True
     return any(_repaired_by(match, repair) for repair in repairs)
 
@@ -153,7 +158,7 @@ def _finding(
     proven = proof.evidence if isinstance(proof, Holds) else ()
     values = {} if isinstance(proof, Fails) else proof.values
     times = [entry.time for entry in entries if entry.time is not None]
-    keys = [p.pattern.key for p in rule.patterns if not p.repairs]
+    keys = [p.pattern.key for p in rule.patterns if p.claims]
     severity = proof.severity if isinstance(proof, Holds) else None
     return Finding(
         rule=rule,

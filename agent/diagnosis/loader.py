@@ -26,7 +26,7 @@ BUILT_IN = Path(__file__).resolve().parent.parent / "rules"
 
 ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 RULE_KEYS = ("title", "layer", "severity", "explains", "fix", "references", "patterns", "proof", "advice")
-PATTERN_KEYS = ("name", "regex", "why", "idents", "uids", "units", "comms", "transports", "repairs")
+PATTERN_KEYS = ("name", "regex", "why", "idents", "uids", "units", "comms", "transports", "repairs", "refutes")
 TRANSPORTS = ("kernel", "syslog", "stdout", "journal", "driver", "audit")
 MAXIMUM_BYTES = 256 * 1024
 
@@ -78,9 +78,7 @@ def load(folders: Sequence[Path] = ()) -> tuple[Rule, ...]:
 def load_folder(folder: Path) -> tuple[Rule, ...]:
     """All rules below a folder, sorted by path. RuleError when it is no folder, or holds no rule."""
     if not folder.is_dir():
-        raise RuleError(
-            f"{folder}: not a directory", "name the folder that holds your <layer>/<id>.toml files"
-        )
+        raise RuleError(f"{folder}: not a directory", "name the folder that holds your <layer>/<id>.toml files")
     paths = sorted(folder.rglob("*.toml"))
     if not paths:
         raise RuleError(f"{folder}: no rules in it", "a rule is a file <layer>/<id>.toml; see docs/rules.md")
@@ -117,15 +115,12 @@ def _rule(source: _Source, table: Mapping[str, object]) -> Rule:
     _known(source, table, (*RULE_KEYS, "samples"), "")
     identity = source.path.stem
     if not ID.fullmatch(identity):
-        source.fail(
-            f"{identity!r} is no rule id", "name the file in lower case words joined by -, such as fs-corrupt"
-        )
+        source.fail(f"{identity!r} is no rule id", "name the file in lower case words joined by -, such as fs-corrupt")
     layer = _word(source, table, "layer", Layer)
     if source.path.parent.name in [known.value for known in Layer] and source.path.parent.name != layer.value:
         source.fail(f"layer {layer.value} in the folder {source.path.parent.name}", "move the file", "layer")
     patterns = tuple(
-        _pattern(source, identity, item, index)
-        for index, item in enumerate(_tables(source, table, "patterns"))
+        _pattern(source, identity, item, index) for index, item in enumerate(_tables(source, table, "patterns"))
     )
     names = [pattern.name for pattern in patterns]
     for name in names:
@@ -177,9 +172,13 @@ def _pattern(source: _Source, identity: str, table: Mapping[str, object], index:
                 f"one of {', '.join(TRANSPORTS)}",
                 *near[:-1],
             )
-    repairs = table.get("repairs", False)
-    if not isinstance(repairs, bool):
-        source.fail(f"pattern {name}: repairs is true or false", "write repairs = true", *near[:-1])
+
+    def flag(key: str) -> bool:
+        value = table.get(key, False)
+        if not isinstance(value, bool):
+            source.fail(f"pattern {name}: {key} is true or false", f"write {key} = true", *near[:-1])
+        return value
+
     uids = table.get("uids", [])
     if not isinstance(uids, list) or not all(isinstance(uid, int) for uid in uids):
         source.fail(f"pattern {name}: uids is a list of numbers", "write uids = [0]", *near[:-1])
@@ -192,7 +191,7 @@ def _pattern(source: _Source, identity: str, table: Mapping[str, object], index:
         comms=_strings(source, table, "comms"),
         transports=transports,
     )
-    return RulePattern(name, pattern, _text(source, table, "why", *near[:-1]), repairs)
+    return RulePattern(name, pattern, _text(source, table, "why", *near[:-1]), flag("repairs"), flag("refutes"))
 
 
 def _proof(source: _Source, table: Mapping[str, object]) -> str:
@@ -216,9 +215,7 @@ def _samples(source: _Source, table: Mapping[str, object], kind: str) -> tuple[S
     for index, item in enumerate(_tables(source, table, kind, optional=True)):
         near = [f"[[samples.{kind}]]"] * (index + 1)
         _known(source, item, ("text", "why"), f"samples.{kind}", *near)
-        samples.append(
-            Sample(_text(source, item, "text", *near), _text(source, item, "why", *near, optional=True))
-        )
+        samples.append(Sample(_text(source, item, "text", *near), _text(source, item, "why", *near, optional=True)))
     return tuple(samples)
 
 
@@ -268,9 +265,7 @@ def _strings(source: _Source, table: Mapping[str, object], key: str) -> tuple[st
     return tuple(value)
 
 
-def _table(
-    source: _Source, table: Mapping[str, object], key: str, optional: bool = False
-) -> Mapping[str, object]:
+def _table(source: _Source, table: Mapping[str, object], key: str, optional: bool = False) -> Mapping[str, object]:
     value = table.get(key, {} if optional else None)
     if not isinstance(value, dict):
         source.fail(f"[{key}] is missing", f"add a table [{key}]; see docs/rules.md")

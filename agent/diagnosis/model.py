@@ -141,13 +141,20 @@ class Advice:
 
 @dataclass(frozen=True)
 class RulePattern:
-    """A pattern with its reason. ``repairs`` marks a line that says the problem is over:
-    matches older than it are past."""
+    """A pattern with its reason. ``repairs`` marks a line that says the problem is over: matches older
+    than it are past. ``refutes`` marks a line that says the others are false: the program that made them
+    could not see what it claims; matches of the same source don't count."""
 
     name: str
     pattern: Pattern
     why: str
     repairs: bool = False
+    refutes: bool = False
+
+    @property
+    def claims(self) -> bool:
+        """True when a match speaks for the problem, not against it."""
+        return not (self.repairs or self.refutes)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ def hits(rule: Rule, text: str) -> list[str]:
     """Names of the rule's patterns that a captured text shows, none when the text shows the repair too."""
     patterns = [pattern.pattern for pattern in rule.patterns]
     found = search_console("sample", io.BytesIO(text.encode("utf-8", "surrogateescape")), patterns)
+    refuted = any(pattern.refutes and pattern.pattern.key in found.hits for pattern in rule.patterns)
     return [
-        pattern.name for pattern in rule.patterns if not pattern.repairs and pattern.pattern.key in found.hits
+        pattern.name
+        for pattern in rule.patterns
+        if pattern.claims and pattern.pattern.key in found.hits and not refuted
     ]

@@ -99,9 +99,7 @@ def judge(findings: Sequence[Finding], rungs: Sequence[Rung]) -> Verdict:
         )
     seen = [rung for rung in rungs if rung.state is LayerState.OK]
     if not any(rung.layer in LOOKED_AT for rung in seen):
-        return Verdict(
-            VerdictState.UNKNOWN, None, None, "Not enough could be looked at to judge this host", ()
-        )
+        return Verdict(VerdictState.UNKNOWN, None, None, "Not enough could be looked at to judge this host", ())
     missing = [rung.layer.value for rung in rungs if rung.state is LayerState.UNCHECKED]
     rest = f" (not checked: {', '.join(missing)})" if missing else ""
     return Verdict(

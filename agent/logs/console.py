@@ -160,6 +160,8 @@ def _search_text(name: str, text: str, plan: Plan, collector: Collector, counted
         already: set[int] = set()
         for piece in split(line):
             offer(number, piece, already)
+    for number, status in _status_blocks(lines):
+        offer(number, status, set())
     for numbers, paragraph in _paragraphs(lines):
         already = set().union(*(found.get(number, set()) for number in numbers))
         for piece in split(paragraph):
@@ -186,6 +188,27 @@ def _paragraphs(lines: Sequence[str]) -> Iterator[tuple[list[int], str]]:
             parts = [lines[number - 1] for number in numbers]
             yield numbers, " ".join(part.strip() for part in parts)[:PARAGRAPH]
             yield numbers, "".join(part.rstrip("\n") for part in parts)[:PARAGRAPH]
+
+
+STATUS_HEAD = re.compile(
+    r"^\s{0,8}(?:[●○×✗↻*x]|â—.?)\s(?P<unit>[\w@.\\:-]{1,80}\.(?:service|target|socket|mount|device))(?: - |$)"
+)
+STATUS_ACTIVE = re.compile(r"^\s{0,12}(?P<active>Active: \w.{0,100})")
+
+
+def _status_blocks(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """`systemctl status` says the unit and its state on two lines: given as one, "NAME: Active: failed ..."."""
+    unit, since = "", 0
+    for number, line in enumerate(lines, 1):
+        head = STATUS_HEAD.match(line)
+        if head:
+            unit, since = head["unit"], number
+            continue
+        state = STATUS_ACTIVE.match(line) if unit else None
+        if state:
+            yield number, f"{unit}: {state['active']}"
+        if state or number - since > 12:
+            unit = ""
 
 
 def _goes_on(line: str, following: str) -> bool:

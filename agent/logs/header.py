@@ -47,7 +47,11 @@ TAGGED = re.compile(
     r"(?P<ident>[A-Za-z_(][\w.@()/-]{0,63})(?:\[(?P<pid>\d{1,10})\])(?::| :)(?: |$)(?P<text>.*)", re.DOTALL
 )
 KERNEL_TAG = re.compile(r"kernel: (?P<text>.*)", re.DOTALL)
-UPTIME = re.compile(r"\[ {0,7}(?P<uptime>\d{1,8}\.\d{3,9})\](?:\[ *[TC]\d+\])? ?(?P<text>.*)", re.DOTALL)
+UPTIME = re.compile(
+    r"(?:[^\s\[\]:]{1,255} (?=\[ {0,7}\d{1,8}\.\d{6}\]))?"
+    r"\[ {0,7}(?P<uptime>\d{1,8}\.\d{3,9})\](?:\[ *[TC]\d+\])? ?(?P<text>.*)",
+    re.DOTALL,
+)
 DMESG_TIME = re.compile(
     r"\[[A-Z][a-z]{2} (?P<month>[A-Z][a-z]{2}) {1,2}(?P<day>\d{1,2}) (?P<clock>\d\d:\d\d:\d\d) (?P<year>\d{4})\] "
     r"(?P<text>.*)",
