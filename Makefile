@@ -28,6 +28,8 @@ venv-test: .venv/.test
 .venv/.run: setup.cfg pyproject.toml | libraries
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[zstd]'
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[fast]' \
+		|| echo 'note: hyperscan could not be had; logs are searched by the slower plain engine'
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[journal]' \
 		|| echo 'note: systemd-python could not be built; journalctl is used in its place'
 	touch $@

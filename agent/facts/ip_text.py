@@ -24,9 +24,7 @@ _LINK = re.compile(r"^\s*(\d+):\s+([^\s:@]+)(?:@(\S+?))?:\s+<([^>]*)>(.*)$")
 _LINK_ADDRESS = re.compile(r"^\s+link/(\S+)(?:\s+([0-9A-Fa-f:.]+))?")
 _ADDRESS = re.compile(r"^\s*(?:\d+:\s+\S+\s+)?(inet6?)\s+([0-9A-Fa-f:.]+(?:/\d+)?)(.*)$")
 _ALTNAME = re.compile(r"^\s+altname\s+(\S+)")
-_KIND = re.compile(
-    r"^\s+(bridge|veth|vlan|bond|tun|dummy|wireguard|macvlan|ipvlan|vxlan|team|sit|gre|ipip)\b"
-)
+_KIND = re.compile(r"^\s+(bridge|veth|vlan|bond|tun|dummy|wireguard|macvlan|ipvlan|vxlan|team|sit|gre|ipip)\b")
 _BUSYBOX_FLAGS = {0x40: "tentative", 0x20: "deprecated", 0x08: "dadfailed", 0x02: "nodad", 0x01: "secondary"}
 _STATES = "REACHABLE|STALE|INCOMPLETE|FAILED|DELAY|PROBE|PERMANENT|NOARP|NONE"
 
@@ -36,7 +34,7 @@ def parse_links_text(output: str) -> tuple[Link, ...]:
     links: list[Link] = []
     types: dict[str, str] = {}
     peers: dict[str, str] = {}
-    for line in output.splitlines():
+    for line in _lines(output):
         head = _LINK.match(line)
         if head:
             index, name, peer, flags, rest = head.groups()
@@ -47,14 +45,10 @@ def parse_links_text(output: str) -> tuple[Link, ...]:
             if current is not None:
                 links[-1] = current
     links = [
-        link
-        if link.kind
-        else replace(link, kind=guessed_kind(link.name, types.get(link.name, ""), peers[link.name]))
+        link if link.kind else replace(link, kind=guessed_kind(link.name, types.get(link.name, ""), peers[link.name]))
         for link in links
     ]
-    return with_hardware(
-        links, {name: re.fullmatch(r"if\d+", peer) is not None for name, peer in peers.items()}
-    )
+    return with_hardware(links, {name: re.fullmatch(r"if\d+", peer) is not None for name, peer in peers.items()})
 
 
 def _link(index: int, name: str, flags: tuple[str, ...], rest: str) -> Link:
@@ -103,9 +97,7 @@ def _address(family: str, written: str, rest: str) -> Address | None:
     if scope:
         tail = scope.group(2).split()
         if family == "inet" and tail:
-            tail = (
-                tail[:-1] if tail[-1] not in ("dynamic", "noprefixroute", "secondary", "deprecated") else tail
-            )
+            tail = tail[:-1] if tail[-1] not in ("dynamic", "noprefixroute", "secondary", "deprecated") else tail
         for at, word in enumerate(tail):
             if word == "flags" and at + 1 < len(tail):
                 flags += _busybox_flags(tail[at + 1])
@@ -126,7 +118,7 @@ def parse_routes_text(output: str, family: int = 0) -> tuple[Route, ...]:
     """Routes from ``ip r`` or ``ip -6 r``, also with ``table all``; the kernel's own are left out."""
     routes: list[Route] = []
     pending: Route | None = None  # a route whose next hops follow on lines of their own
-    for line in output.splitlines():
+    for line in _lines(output):
         fields = line.split()
         if not fields:
             continue
@@ -166,9 +158,7 @@ def _route(fields: list[str], family: int) -> Route | None:
         gateway=gateway,
         device=_after(line, "dev"),
         family=version,
-        metric=int(metric) & 0xFFFFFFFF
-        if re.fullmatch(r"-?\d{1,10}", metric)
-        else 0,  # busybox prints it signed
+        metric=int(metric) & 0xFFFFFFFF if re.fullmatch(r"-?\d{1,10}", metric) else 0,  # busybox prints it signed
         table=table,
         protocol=_after(line, "proto"),
         kind=kind,
@@ -194,7 +184,7 @@ def _gateway(fields: list[str]) -> str | None:
 def parse_rules_text(output: str, family: int = 0) -> tuple[RoutingRule, ...]:
     """Policy rules from ``ip rule`` or ``ip -6 rule``."""
     rules = []
-    for line in output.splitlines():
+    for line in _lines(output):
         match = re.match(r"\s*(\d{1,10}):\s+(\S.*)$", line)
         if not match or "from" not in match.group(2).split():
             continue
@@ -210,15 +200,17 @@ def parse_rules_text(output: str, family: int = 0) -> tuple[RoutingRule, ...]:
 def parse_neighbours_text(output: str) -> tuple[Neighbour, ...]:
     """The neighbour table from ``ip neigh``."""
     found = []
-    for line in output.splitlines():
+    for line in _lines(output):
         match = re.match(rf"\s*([0-9A-Fa-f:.]+)\s+dev\s+(\S+)(.*?)\s({_STATES})(?:\s+proxy)?\s*$", line)
         if match:
             rest = match.group(3)
             mac = _after(rest, "lladdr").lower()
-            found.append(
-                Neighbour(match.group(1), match.group(2), match.group(4), mac, "router" in rest.split())
-            )
+            found.append(Neighbour(match.group(1), match.group(2), match.group(4), mac, "router" in rest.split()))
     return tuple(found)
+
+
+def _lines(output: str) -> list[str]:
+    return [line for line in output.splitlines() if len(line) < 2000]
 
 
 def _after(line: str, word: str) -> str:

@@ -197,16 +197,16 @@ STATUS_ACTIVE = re.compile(r"^\s{0,12}(?P<active>Active: \w.{0,100})")
 
 
 def _status_blocks(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """`systemctl status` says the unit and its state on two lines: given as one, "NAME: Active: failed ..."."""
-    unit, since = "", 0
+    """`systemctl status` says the unit and its state on two lines: given as one line."""
+    unit, since = "", 0  # the head line, and its number
     for number, line in enumerate(lines, 1):
         head = STATUS_HEAD.match(line)
         if head:
-            unit, since = head["unit"], number
+            unit, since = line.strip(), number
             continue
         state = STATUS_ACTIVE.match(line) if unit else None
         if state:
-            yield number, f"{unit}: {state['active']}"
+            yield number, f"{unit} {state['active']}"
         if state or number - since > 12:
             unit = ""
 

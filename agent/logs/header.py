@@ -108,7 +108,7 @@ def _untimed(line: str) -> Header:
     match = UPTIME.match(line)
     if match:
         inner = TAGGED.match(match["text"])
-        ident = inner["ident"] if inner else "kernel"
+        ident = inner["ident"] if inner else ""  # the kernel, or whoever wrote to the console
         return Header(inner["text"] if inner else match["text"], ident, uptime=float(match["uptime"]))
     match = KERNEL_TAG.match(line)
     if match:

@@ -18,6 +18,23 @@ else:
 SHORTEST = 3  # bytes; shorter literals stand on nearly every line
 UNBOUNDED = 1000  # repeats of more than this are as good as without bound
 
+# Lines as healthy hosts write them all day: a literal that stands here would make every line a candidate.
+ORDINARY = (
+    b"systemd[1]: Started Session 1 of user root. systemd[1]: Starting Daily apt upgrade and clean activities... "
+    b"systemd[1]: Finished logrotate.service - Rotate log files. systemd[1]: apt-daily.service: Deactivated "
+    b"successfully. CRON[1]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0) "
+    b"CRON[1]: (root) CMD (   cd / && run-parts --report /etc/cron.hourly) sshd[1]: Failed password for invalid "
+    b"user admin from 192.0.2.1 port 22 ssh2 sshd[1]: Connection closed by authenticating user root [preauth] "
+    b"kernel: [UFW BLOCK] IN=eth0 OUT= MAC= SRC= DST= LEN=40 TOS=0x00 PROTO=TCP SPT=1 DPT=22 WINDOW=1024 "
+    b"systemd-networkd[1]: eth0: Link UP eth0: Gained carrier systemd-resolved[1]: Using degraded feature set UDP "
+    b"dhclient[1]: DHCPREQUEST for 192.0.2.1 on eth0 to 192.0.2.2 port 67 dhclient[1]: DHCPACK of 192.0.2.1 "
+    b"NetworkManager[1]: <info> [1.1] device (eth0): state change: activated manager: NetworkManager state is now "
+    b"postfix/smtpd[1]: connect from unknown[192.0.2.1] disconnect from network interface device error failed "
+    b"dhclient[1]: bound to 192.0.2.1 -- renewal in 1 seconds. DHCP client failed to wait: Failed with result Started "
+    b"Link is up, found installed removed enabled; is not a file, can't, cannot open; No such file or directory "
+    b"named[1]: error (network unreachable) resolving kernel: EXT4-fs (sda): mounted filesystem with ordered data"
+)
+
 Node = tuple[object, object]  # (operation, argument) of CPython's regex parser
 Choice = frozenset[bytes]  # a match holds at least one of these
 
@@ -37,7 +54,13 @@ def required_literals(regex: str) -> Choice:
     choices = [choice for choice in _choices(nodes, tree.state.flags) if _worth(choice) >= SHORTEST]
     if not choices:
         raise NoLiteral(f"no literal of {SHORTEST} letters that every match must hold")
-    return max(choices, key=lambda choice: (min(_worth(choice), 12), -len(choice), _worth(choice)))
+    return max(choices, key=_rank)
+
+
+def _rank(choice: Choice) -> tuple[bool, int, int, int]:
+    """Rare literals first, then long ones, then few."""
+    rare = not any(literal in ORDINARY for literal in choice)
+    return rare, min(_worth(choice), 12), -len(choice), _worth(choice)
 
 
 def _worth(choice: AbstractSet[bytes]) -> int:
@@ -89,7 +112,7 @@ def _branch(argument: object, flags: int) -> list[Choice]:
         choices = [choice for choice in _choices(alternative, flags) if _worth(choice) >= SHORTEST]
         if not choices:
             return []
-        united |= max(choices, key=_worth)
+        united |= max(choices, key=_rank)
     return [frozenset(united)]
 
 

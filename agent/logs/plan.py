@@ -7,26 +7,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from agent.logs.engine import Engine, best_engine
-from agent.logs.literals import required_literals
+from agent.logs.literals import ORDINARY, required_literals
 from agent.logs.model import Pattern
 
-ATOM = 8  # bytes of a literal that several patterns may share
-SHORT = 6
-
-# Lines as healthy hosts write them all day: a shared piece that stands here would make every line a candidate.
-ORDINARY = (
-    b"systemd[1]: Started Session 1 of user root. systemd[1]: Starting Daily apt upgrade and clean activities... "
-    b"systemd[1]: Finished logrotate.service - Rotate log files. systemd[1]: apt-daily.service: Deactivated "
-    b"successfully. CRON[1]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0) "
-    b"CRON[1]: (root) CMD (   cd / && run-parts --report /etc/cron.hourly) sshd[1]: Failed password for invalid "
-    b"user admin from 192.0.2.1 port 22 ssh2 sshd[1]: Connection closed by authenticating user root [preauth] "
-    b"kernel: [UFW BLOCK] IN=eth0 OUT= MAC= SRC= DST= LEN=40 TOS=0x00 PROTO=TCP SPT=1 DPT=22 WINDOW=1024 "
-    b"systemd-networkd[1]: eth0: Link UP eth0: Gained carrier systemd-resolved[1]: Using degraded feature set UDP "
-    b"dhclient[1]: DHCPREQUEST for 192.0.2.1 on eth0 to 192.0.2.2 port 67 dhclient[1]: DHCPACK of 192.0.2.1 "
-    b"NetworkManager[1]: <info> [1.1] device (eth0): state change: activated manager: NetworkManager state is now "
-    b"postfix/smtpd[1]: connect from unknown[192.0.2.1] disconnect from network interface device error failed "
-    b"named[1]: error (network unreachable) resolving kernel: EXT4-fs (sda): mounted filesystem with ordered data"
-)
+ATOMS = (8, 6)  # bytes of a piece that several literals may share
 
 
 class Plan:
@@ -66,7 +50,7 @@ def cover(literals: Sequence[bytes]) -> dict[bytes, bytes]:
     """
     holders: dict[bytes, set[bytes]] = defaultdict(set)
     for literal in literals:
-        for size in (ATOM, SHORT):
+        for size in ATOMS:
             for start in range(len(literal) - size + 1):
                 piece = literal[start : start + size]
                 if piece not in ORDINARY:

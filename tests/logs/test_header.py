@@ -31,7 +31,7 @@ NOW = datetime(2026, 2, 1, tzinfo=timezone.utc).timestamp()
         ("Jan 31 10:00:01 web1 kernel: [    5.206207] eth0: hi", "kernel", "eth0: hi", "2026-01-31T10:00:01"),
         ("Jan 31 10:00:01 web1 [    5.206207] eth0: hi", "kernel", "eth0: hi", "2026-01-31T10:00:01"),
         ("[Sat Jan 31 10:00:01 2026] eth0: hi", "kernel", "eth0: hi", "2026-01-31T10:00:01"),
-        ("[    5.206207] vmxnet3 0000:0b:00.0 eth0: hi", "kernel", "vmxnet3 0000:0b:00.0 eth0: hi", None),
+        ("[    5.206207] vmxnet3 0000:0b:00.0 eth0: hi", "", "vmxnet3 0000:0b:00.0 eth0: hi", None),
         ("[    9.596669] udevd[386]: hi", "udevd", "hi", None),
         ("kernel: [ 8085.099452] hi", "kernel", "hi", None),
         ("systemd-networkd[21459]: eth1: Failed", "systemd-networkd", "eth1: Failed", None),

@@ -39,11 +39,7 @@ def file_missing(context: Context) -> Proof:
     stat = context.facts.target.stat(path)
     if not isinstance(stat, Unknown):
         return Fails(f"{path} is there")
-    return (
-        Holds(f"{path} does not exist", (Evidence(path, "no such file"),))
-        if stat.absent
-        else CantTell(stat.reason)
-    )
+    return Holds(f"{path} does not exist", (Evidence(path, "no such file"),)) if stat.absent else CantTell(stat.reason)
 
 
 def unit_failed(context: Context) -> Proof:
@@ -54,9 +50,7 @@ def unit_failed(context: Context) -> Proof:
         return CantTell(unit.active.reason)
     if unit.active != "failed":
         return Fails(f"{name} is {unit.active or 'not there'}")
-    return Holds(
-        f"{name} failed ({unit.result})", (Evidence(f"systemctl show {name}", f"ActiveState={unit.active}"),)
-    )
+    return Holds(f"{name} failed ({unit.result})", (Evidence(f"systemctl show {name}", f"ActiveState={unit.active}"),))
 
 
 PROOFS: dict[str, ProofFunction] = {

@@ -9,7 +9,7 @@ from agent.target import Target
 from agent.target.model import Kind, Stat
 from agent.unknown import Unknown
 
-MAX_FILES = 4096  # per directory; a directory with more is not a configuration
+MAX_FILES = 256  # that end in the suffix, per directory; a directory with more is not a configuration
 
 _BACKUP = ("~", ".rpmnew", ".rpmsave", ".rpmorig", ".dpkg-old", ".dpkg-new", ".dpkg-tmp", ".dpkg-dist")
 _BACKUP_MORE = (".dpkg-bak", ".dpkg-backup", ".dpkg-remove", ".ucf-new", ".ucf-old", ".ucf-dist", ".swp")
@@ -51,8 +51,11 @@ def collect(target: Target, directories: Sequence[str], suffix: str) -> tuple[tu
         if isinstance(names, Unknown):
             unread.append(names.reason)
             continue
-        for name in list(names)[:MAX_FILES]:
-            if name in chosen or not name.endswith(suffix) or hidden_or_backup(name):
+        wanted = [name for name in names if name.endswith(suffix) and not hidden_or_backup(name)]
+        if len(wanted) > MAX_FILES:
+            unread.append(f"{directory}: more than {MAX_FILES} files, the others are not read")
+        for name in wanted[:MAX_FILES]:
+            if name in chosen:
                 continue
             path = f"{directory}/{name}"
             kind = _kind(target, path)

@@ -143,9 +143,7 @@ def _interface(file: Ifcfg, servers: tuple[str, ...], problems: list[ConfigProbl
     )
 
 
-def _address(
-    file: Ifcfg, suffix: str, up: bool, name: str, problems: list[ConfigProblem]
-) -> list[AddressConfig]:
+def _address(file: Ifcfg, suffix: str, up: bool, name: str, problems: list[ConfigProblem]) -> list[AddressConfig]:
     key, word = f"IPADDR{suffix}", file.get(f"IPADDR{suffix}")
     if not word:
         return []
@@ -157,7 +155,8 @@ def _address(
         return []
     tail = word.partition("/")[2]
     for length in (tail, mask):
-        if length and prefix_length(length) is None:
+        bits = prefix_length(length) if length else 0
+        if bits is None or bits > found.interface.max_prefixlen:
             text = f"{key}: '{length}' is no prefix length"
             problems.append(ConfigProblem("bad-prefix", text, file.origin(key), up, name))
     return [found]

@@ -255,6 +255,8 @@ class _Reader:
     def _unknown(self, found: list[InterfaceConfig]) -> None:
         """Names that ``auto`` wants and no stanza defines; ifup -a then fails, having done the others."""
         names = {one.name for one in found}
+        if any(problem.fatal and problem.origin.path == MAIN for problem in self.parsed.problems):
+            return  # the program stops before it
         works = any((one.auto or one.hotplug) and one.name != "lo" for one in found)
         for name, origin in self.parsed.auto.items():
             if name.startswith("/") or name in names or name == "lo" or self.parsed.dialect.lenient:

@@ -13,6 +13,10 @@ from agent.facts.netconfig.text import address, interface, network
 _TAIL = re.compile(r"\s*(\|\|.*|&&.*|;.*|2?>.*|#.*)$")
 
 
+MAX_LINES = 50  # of one stanza; more is no configuration that a person wrote
+MAX_LENGTH = 2000
+
+
 @dataclass(frozen=True)
 class Commanded:
     addresses: tuple[AddressConfig, ...] = ()
@@ -23,8 +27,9 @@ def commanded(stanza: Stanza) -> Commanded:
     """What the stanza's own commands configure. Those that hang on conditions or variables are left out."""
     addresses: list[AddressConfig] = []
     routes: list[RouteConfig] = []
-    for option in stanza.options:
-        if option.name not in ("up", "post-up", "pre-up"):
+    lines = [option for option in stanza.options if option.name in ("up", "post-up", "pre-up")]
+    for option in lines[:MAX_LINES]:
+        if len(option.value) > MAX_LENGTH:
             continue
         for words in _commands(option, stanza.name):
             address_found = _address(words, option.origin)
@@ -62,8 +67,7 @@ def _address(words: list[str], origin: Origin) -> AddressConfig | None:
         found = interface(place)
         return AddressConfig(found, origin, "/" in place) if found else None
     if words[0] == "ifconfig" and len(words) > 2:
-        at = 3 if words[2] in ("add", "inet", "inet6") and len(words) > 3 else 2
-        place = words[at]
+        place = next((word for word in words[2:] if word not in ("add", "inet", "inet6")), "")
         mask = _after(words, "netmask")
         found = interface(place if "/" in place else f"{place}/{_bits(mask)}" if mask else place)
         return AddressConfig(found, origin, bool(mask) or "/" in place) if found else None

@@ -26,7 +26,11 @@ from agent.unknown import Unknown, Why
 
 MAIN = "/etc/network/interfaces"
 MAX_FILES = 256
-MAX_STANZAS = 5000
+MAX_STANZAS = 1000  # these bounds are for files that somebody made to keep us busy
+MAX_OPTIONS = 1000  # of one stanza
+MAX_NAMES = 5000  # after auto and allow-
+MAX_MAPPINGS = 100
+MAX_WILD = 2  # parts of a path with wildcards: more would walk the whole disk
 MAX_WORD = 79  # longer words are cut by the program's buffer
 
 _BLANK = " \t\n\v\f\r"  # isspace(3) in the C locale
@@ -170,7 +174,8 @@ def _line(target: Target, parsed: Parsed, state: _State, number: int, line: str,
     dialect = parsed.dialect
     if first == "mapping" and dialect is not Dialect.TWO:
         state.within, state.script = "mapping", False
-        parsed.mappings.append((tuple(words[1:]), ""))
+        if len(parsed.mappings) < MAX_MAPPINGS:
+            parsed.mappings.append((tuple(words[1:50]), ""))
     elif first == "source" and dialect is not Dialect.OLD:
         state.within = ""
         _source(target, parsed, state.path, rest, origin, seen, depth)
@@ -211,7 +216,7 @@ def _auto(parsed: Parsed, state: _State, words: list[str], origin: Origin) -> No
     state.within = ""
     kind = "auto" if words[0] in ("auto", "allow-auto") else words[0][6:]
     names = parsed.auto if kind == "auto" else parsed.allow.setdefault(kind, {})
-    for name in words[1:]:
+    for name in words[1 : max(1, MAX_NAMES - len(names))]:
         if name in names and kind == "auto" and parsed.dialect in (Dialect.OLD, Dialect.BUSYBOX):
             text = "interface declared auto twice"
             _problem(parsed, state, "duplicate-auto", text, origin, word=words[0], name=name)
@@ -279,7 +284,7 @@ def _inherit(parsed: Parsed, state: _State, stanza: Stanza, name: str, origin: O
         if other.name == name and stanza.family in ("", other.family):
             stanza.family = stanza.family or other.family
             stanza.method = stanza.method or other.method
-            stanza.options += other.options
+            stanza.options += other.options[:MAX_OPTIONS]
             return
     if parsed.dialect is Dialect.CLASSIC:
         text = f"unknown iface to inherit from: {name} ({stanza.family or '*'})"
@@ -288,7 +293,7 @@ def _inherit(parsed: Parsed, state: _State, stanza: Stanza, name: str, origin: O
 
 def _option(parsed: Parsed, state: _State, name: str, value: str, origin: Origin) -> None:
     stanza = parsed.stanzas[-1] if parsed.stanzas else None
-    if stanza is None:
+    if stanza is None or len(stanza.options) >= MAX_OPTIONS:
         return
     if parsed.dialect is not Dialect.OLD:
         name = {"post-up": "up", "pre-down": "down"}.get(name, name)
@@ -330,7 +335,7 @@ def _source(target: Target, parsed: Parsed, path: str, rest: str, origin: Origin
         words = words[:1]
     for word in words:
         wild = any(char in word for char in "*?[")
-        found = target.glob(word) if wild else (word,)
+        found = _glob(target, parsed, word) if wild else (word,)
         for name in found[:MAX_FILES]:
             stat = target.stat(name)
             if isinstance(stat, Unknown):
@@ -352,7 +357,7 @@ def _source(target: Target, parsed: Parsed, path: str, rest: str, origin: Origin
 def _source_directory(target: Target, parsed: Parsed, path: str, rest: str, seen: set[str], depth: int) -> None:
     every = parsed.dialect is not Dialect.CLASSIC  # only ifupdown itself looks at the names
     for word in _expand(path, rest):
-        folders = target.glob(word) if any(char in word for char in "*?[") else (word,)
+        folders = _glob(target, parsed, word) if any(char in word for char in "*?[") else (word,)
         for folder in folders[:MAX_FILES]:
             names = target.list(folder)
             if isinstance(names, Unknown):
@@ -362,6 +367,13 @@ def _source_directory(target: Target, parsed: Parsed, path: str, rest: str, seen
             for name in list(names)[:4096]:
                 if (every or _RUN_PARTS.match(name)) and _is_file(target, f"{folder}/{name}"):
                     _file(target, parsed, f"{folder}/{name}", seen, depth + 1)
+
+
+def _glob(target: Target, parsed: Parsed, pattern: str) -> tuple[str, ...]:
+    if sum(any(char in part for char in "*?[") for part in pattern.split("/")) > MAX_WILD or len(pattern) > 512:
+        parsed.unread.append(f"{pattern[:80]}: too wide a pattern to follow")
+        return ()
+    return target.glob(pattern)
 
 
 def _is_file(target: Target, path: str) -> bool:

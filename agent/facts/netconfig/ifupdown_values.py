@@ -122,6 +122,9 @@ def _address(option: Option, stanza: Stanza) -> Iterator[Refusal]:
         text = f'{expected} is expected rather than "{option.value}"'
         yield Refusal("bad-address", text, option)
         return
+    if slash and found.version == 4 and option.value[0] in "\"'":  # ifupdown splits at the slash
+        yield Refusal("bad-address", "/bin/sh: 1: Syntax error: Unterminated quoted string", option)
+        return
     length = cidr_length(tail, found) if slash else None
     if slash and length is None:
         text = f'{expected} is expected rather than "{option.value}"'

@@ -27,7 +27,8 @@ from agent.facts.netconfig.confdirs import collect
 from agent.facts.netconfig.model import ConfigProblem, Manager, ManagerConfig, Origin
 from agent.facts.netconfig.netplan_backend import backend_problems
 from agent.facts.netconfig.netplan_build import build
-from agent.facts.netconfig.netplan_check import Checker, Rejected, World
+from agent.facts.netconfig.netplan_check import Checker
+from agent.facts.netconfig.netplan_world import Rejected, World
 from agent.facts.netconfig.netplan_yaml import LIMIT, Fault, get, line_of, load, scalar
 from agent.facts.netconfig.text import by_helper
 from agent.target import Target

@@ -17,7 +17,7 @@ from agent.facts.netconfig.model import (
     Origin,
     RouteConfig,
 )
-from agent.facts.netconfig.netplan_check import World
+from agent.facts.netconfig.netplan_world import World
 from agent.facts.netconfig.netplan_yaml import get, items, line_of, pairs, scalar
 from agent.facts.netconfig.text import address, interface, mac, secret
 

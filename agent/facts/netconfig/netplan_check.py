@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from agent.facts.netconfig import netplan_keys as keys
+from agent.facts.netconfig.netplan_world import Definition, Rejected, World, incomplete
 from agent.facts.netconfig.netplan_yaml import get, items, line_of, pairs, scalar
 from agent.facts.netconfig.text import address
 
@@ -20,40 +20,7 @@ _NAME = re.compile(r"[!-~]+")
 _UINT = re.compile(r"[ \t\n\v\f\r]*[+]?[0-9]*")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}((:[0-9A-Fa-f]{2}){5}|(:[0-9A-Fa-f]{2}){19})")
 _HOSTNAME = re.compile(r"(([a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9])\.)*([a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9])", re.I)
-_WIREGUARD = re.compile(r"[A-Za-z0-9+/]{43}=")
 MAX_UINT = 4294967295
-
-
-@dataclass
-class Definition:
-    """What is known of one definition over all files so far."""
-
-    id: str
-    type: str
-    renderer: str = ""
-    seen: set[str] = field(default_factory=set)  # keys that any file gave it
-    master: str = ""  # bridge or bond that has it as a port
-    match: bool = False
-    passthrough: bool = False
-    nodes: list[Node] = field(default_factory=list)
-
-
-@dataclass
-class World:
-    """The state that netplan keeps from file to file."""
-
-    release: tuple[int, int] | None = None  # of the netplan on the target; None: not known, taken as new
-    renderer: str = ""
-    definitions: dict[str, Definition] = field(default_factory=dict)
-
-
-class Rejected(Exception):
-    """The first error of a file: where, what, in which definition. ``column`` 0: netplan gives no place."""
-
-    def __init__(self, code: str, message: str, line: int, column: int, interface: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
-        self.line, self.column, self.interface = line, column, interface
 
 
 class Checker:
@@ -209,7 +176,7 @@ class Checker:
             self._check(check, value)
         self.validate.append((definition, key))
         if not self.missing:
-            self._validate(definition, key)
+            self._whole(definition, key)
             self.validate.pop()
 
     def _late(self) -> None:
@@ -225,79 +192,17 @@ class Checker:
             still.append((definition, node))
         for definition, key in self.validate if not still else []:
             self.current = definition
-            self._validate(definition, key)
+            self._whole(definition, key)
         for definition, node in still[:1]:
             self.current = definition
             text = f"{definition.id}: interface '{node.value}' is not defined"
             raise self.reject(node, text, "undefined-interface")
 
-    def _validate(self, definition: Definition, key: Node) -> None:
-        """Conditions over a whole definition; netplan tells them without a line."""
-        line, seen, name = line_of(key), definition.seen, definition.id
-
-        def stop(text: str) -> Rejected:
-            return self.reject(None, f"{name}: {text}", "incomplete-definition", line)
-
-        if "set-name" in seen and not definition.match:
-            raise stop("'set-name:' requires 'match:' properties")
-        if definition.type == "wifis" and not self._value(definition, "access-points"):
-            raise stop("No access points defined")
-        if definition.type == "vlans":
-            if "link" not in seen:
-                raise stop("missing 'link' property")
-            if "id" not in seen:
-                raise stop("missing 'id' property")
-            number = int(scalar(self._value(definition, "id")) or 0)
-            if number > 4094:
-                raise stop(f"invalid id '{number}' (allowed values are 0 to 4094)")
-        if definition.type == "vrfs" and "table" not in seen:
-            raise stop("missing 'table' property")
-        if definition.type == "tunnels":
-            self._validate_tunnel(definition, stop)
-        if definition.type == "virtual-ethernets" and "peer" not in seen:
-            raise stop("virtual-ethernet missing 'peer' property")
-        if {"ipv6-address-generation", "ipv6-address-token"} <= seen:
-            raise stop("ipv6-address-generation and ipv6-address-token are mutually exclusive")
-        if definition.type == "nm-devices" and not definition.passthrough:
-            raise stop("network type 'nm-devices:' needs to provide a 'connection.type' via passthrough")
-        renderer = definition.renderer or self.world.renderer
-        if self._older((0, 107)):
-            return
-        if "networkmanager" in seen and renderer != "NetworkManager" and definition.type != "nm-devices":
-            raise stop("networkmanager backend settings found but renderer is not NetworkManager.")
-
-    def _value(self, definition: Definition, key: str) -> Node | None:
-        found = None
-        for node in definition.nodes:
-            found = get(node, key) or found
-        return found
-
-    def _validate_tunnel(self, definition: Definition, stop: Callable[[str], Rejected]) -> None:
-        mode = scalar(self._value(definition, "mode")) or ""
-        if not mode:
-            raise stop("missing or invalid 'mode' property for tunnel")
-        remote = scalar(self._value(definition, "remote"))
-        if mode == "vxlan":
-            number = int(scalar(self._value(definition, "id")) or 0)
-            if not number:
-                raise stop("missing 'id' property (VXLAN VNI)")
-            if number > 16777215:
-                raise stop("VXLAN 'id' (VNI) must be in range [1..16777215]")
-            return
-        if mode == "wireguard":
-            secret = self._value(definition, "key") or self._value(definition, "keys")
-            private = scalar(secret) or scalar(get(secret, "private"))
-            if private and not private.startswith("/") and not _WIREGUARD.fullmatch(private):
-                raise stop("invalid wireguard private key")
-            return
-        if remote is None:
-            raise stop("missing 'remote' property for tunnel")
-        family = 6 if mode in keys.TUNNEL_MODES_6 else 4
-        for key in ("local", "remote"):
-            text = scalar(self._value(definition, key))
-            found = address(text) if text else None
-            if text and (found is None or found.version != family):
-                raise stop(f"'{key}' must be a valid IPv{family} address for this tunnel type")
+    def _whole(self, definition: Definition, key: Node) -> None:
+        wrong = incomplete(definition, self.world)
+        if wrong:
+            text = f"{definition.id}: {wrong}"
+            raise self.reject(None, text, "incomplete-definition", line_of(key))
 
     # -- scalars
     def _scalar(self, node: Node) -> None:

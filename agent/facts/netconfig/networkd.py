@@ -34,9 +34,11 @@ from agent.facts.netconfig.networkd_match import matching
 from agent.facts.netconfig.networkd_network import Draft
 from agent.facts.netconfig.text import by_helper
 from agent.target import Target
+from agent.unknown import Unknown
 
 __all__ = ["LinkFile", "NetDev", "link_for", "links", "matching", "netdevs", "read"]
 
+_MAX_TOLD = 200
 _SHIPPED = (
     "80-6rd-tunnel",
     "80-container-host0",
@@ -78,7 +80,7 @@ def read(target: Target) -> ManagerConfig:
         config = draft.config(virtual)
         if not any(problem.fatal for problem in own) and not parts[0].unread:
             interfaces.append(_labelled(config, file, shipped))
-        problems += [_named(problem, config.name) for problem in own]
+        problems += [_named(problem, config.name) for problem in _bounded(own)]
     problems += _misnamed(target)
     return ManagerConfig(
         Manager.NETWORKD,
@@ -127,6 +129,11 @@ def _complaints(part: Piece, modern: bool) -> list[ConfigProblem]:
     return sorted(found, key=lambda problem: problem.origin.line)
 
 
+def _bounded(found: list[ConfigProblem]) -> list[ConfigProblem]:
+    """A file of nothing but errors is told by its first ones; what makes it useless is always told."""
+    return [each for at, each in enumerate(found) if at < _MAX_TOLD or each.fatal]
+
+
 def _named(problem: ConfigProblem, name: str) -> ConfigProblem:
     return ConfigProblem(problem.code, problem.text, problem.origin, problem.fatal, name)
 
@@ -135,10 +142,10 @@ def _misnamed(target: Target) -> list[ConfigProblem]:
     """Files of the administrator's directory that were meant to be read and are not."""
     base = directories(target)[0]
     names = target.list(base)
-    if not isinstance(names, (list, tuple)):
+    if isinstance(names, Unknown):
         return []
     found: list[ConfigProblem] = []
-    for name in names[:512]:
+    for name in list(names)[:512]:
         path = f"{base}/{name}"
         if name.startswith(".") or name.endswith((".network", ".netdev", ".link", ".d", ".dnssd", ".nspawn")):
             continue

@@ -14,7 +14,7 @@ from agent.target import Target
 from agent.target.model import Stat
 from agent.unknown import Unknown
 
-CONF_LIMIT = 1024 * 1024  # bytes
+CONF_LIMIT = 128 * 1024  # bytes
 USER = "systemd-network"  # networkd runs and reads as this user
 
 
@@ -74,7 +74,7 @@ def version(target: Target) -> int | None:
 
 def daemon(target: Target) -> Reader:
     """The ids of systemd-network; -1 where the user does not exist (then only "others" may read)."""
-    text = target.text("/etc/passwd", limit=CONF_LIMIT)
+    text = target.text("/etc/passwd")
     if isinstance(text, str):
         for line in text.split("\n"):
             fields = line.split(":")

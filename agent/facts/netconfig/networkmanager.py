@@ -31,12 +31,12 @@ from agent.unknown import Unknown
 
 __all__ = ["VIRTUAL", "NmSettings", "ifcfg_plugin", "nm_settings", "read"]
 
-LIMIT = 1024 * 1024
+LIMIT = 128 * 1024
 ETC = "/etc/NetworkManager/system-connections"
 _RUN = "/run/NetworkManager/system-connections"
 _LIB = "/usr/lib/NetworkManager/system-connections"
 _EXTENSION = ".nmconnection"
-_MAX = 4096
+_MAX = 512
 _MKSTEMP = 6  # characters that mkstemp(3) adds after a dot
 
 
@@ -55,6 +55,8 @@ def read(target: Target) -> ManagerConfig:
             if not names.absent:
                 unread.append(names.reason)
             continue
+        if len(names) > _MAX:
+            unread.append(f"{directory}: more than {_MAX} files, the others are not read")
         for name in list(names)[:_MAX]:
             path = f"{directory}/{name}"
             if _ignored(name):

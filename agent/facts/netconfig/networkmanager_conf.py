@@ -11,7 +11,7 @@ from agent.facts.netconfig.text import glob
 from agent.target import Target
 from agent.unknown import Unknown
 
-_LIMIT = 1024 * 1024
+_LIMIT = 128 * 1024
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from agent.facts.netconfig.text import glob
 from agent.target import Target
 from agent.unknown import Maybe, Unknown, Why
 
-_LIMIT = 1024 * 1024
+_LIMIT = 128 * 1024
 _KEY = re.compile(r"[A-Za-z0-9_.*?\[\]:/@+-]{1,256}")
 
 
