@@ -62,6 +62,7 @@ class VirtualDoor:
     queries: Mapping[str, Json] = field(default_factory=dict)
     spaces: Mapping[str, Space] = field(default_factory=dict)
     calls: list[tuple[str, ...]] = field(default_factory=list)
+    live: bool = False
 
     def _walk(self, path: str, follow: bool) -> Maybe[str]:
         todo = [part for part in path.split("/") if part]
@@ -85,6 +86,8 @@ class VirtualDoor:
                 continue
             done.append(part)
             if not self._there("/" + "/".join(done)):
+                if not self.live and done[0] in ("proc", "sys", "dev", "run"):
+                    return Unknown(f"{path}: belongs to the running system", Why.NOT_LIVE)
                 return Unknown(f"{path}: no such file or directory", Why.ABSENT)
         return "/" + "/".join(done)
 
@@ -165,4 +168,5 @@ def virtual(
 ) -> Target:
     """A target whose files, commands and queries are those given, and nothing else."""
     root = "/" if mode is not Mode.OFFLINE else "/media/sda"
-    return Target(VirtualDoor(files, runs or {}, queries or {}, spaces or {}), root, mode, rescue)
+    door = VirtualDoor(files, runs or {}, queries or {}, spaces or {}, live=mode is Mode.LIVE)
+    return Target(door, root, mode, rescue)

@@ -117,9 +117,7 @@ def parse_syslinux(text: str, source: str = "") -> tuple[MenuEntry, ...]:
             title = rest
         elif word.upper() in ("KERNEL", "LINUX") and len(entries) < COUNT:
             if not rest.endswith((".c32", ".bin")):
-                entries.append(
-                    MenuEntry(_path(rest.split()[0]) if rest else "", "", "", title, source, number)
-                )
+                entries.append(MenuEntry(_path(rest.split()[0]) if rest else "", "", "", title, source, number))
         elif word.upper() == "APPEND" and entries and entries[-1].title == title:
             last = entries[-1]
             found = re.search(r"(?:^|\s)initrd=(\S+)", rest)

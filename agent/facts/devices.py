@@ -47,9 +47,7 @@ def parse(record: Json) -> tuple[BlockDevice, ...]:
             continue
         path = item["path"]
         listed = item.get("names")
-        names = (
-            [name for name in listed if isinstance(name, str)] if isinstance(listed, (list, tuple)) else []
-        )
+        names = [name for name in listed if isinstance(name, str)] if isinstance(listed, (list, tuple)) else []
         for tag in ("UUID", "LABEL", "PARTUUID", "PARTLABEL"):
             value = item.get(tag.lower(), item.get(tag))
             if isinstance(value, str) and value:
@@ -137,6 +135,4 @@ def _of_dev(target: Target) -> tuple[BlockDevice, ...]:
         resolved = target.resolve(link)
         if not isinstance(resolved, Unknown) and resolved != "/dev/mapper/control":
             names.setdefault(resolved, []).append(link)
-    return tuple(
-        BlockDevice(path, (path, *links), "", sizes.get(path, 0)) for path, links in sorted(names.items())
-    )
+    return tuple(BlockDevice(path, (path, *links), "", sizes.get(path, 0)) for path, links in sorted(names.items()))

@@ -67,18 +67,14 @@ def read(target: Target) -> Distro:
     legacy = release_files.read(target)
     if legacy is None:
         return Distro("", "", "")
-    return Distro(
-        legacy.id, legacy.version, legacy.name, legacy.like, legacy.codename, legacy.source, base=legacy.base
-    )
+    return Distro(legacy.id, legacy.version, legacy.name, legacy.like, legacy.codename, legacy.source, base=legacy.base)
 
 
 def parse_os_release(text: str, source: str = "") -> Distro:
     """The fields of os-release(5) as a Distro; an unknown one when it names nothing."""
     fields = assignments(text)
     name = _clean(fields.get("NAME", ""))
-    pretty = _clean(fields.get("PRETTY_NAME", "")) or " ".join(
-        filter(None, (name, fields.get("VERSION", "")))
-    )
+    pretty = _clean(fields.get("PRETTY_NAME", "")) or " ".join(filter(None, (name, fields.get("VERSION", ""))))
     identity = _word(fields.get("ID", "")) or release_files.id_of_name(name)
     return Distro(
         id=identity,

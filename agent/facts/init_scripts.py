@@ -114,9 +114,7 @@ def _upstart(target: Target, name: str, stem: str) -> Unit:
             started = True
         elif re.match(r"manual\s*(#|$)", line):
             started = False
-    return Unit(
-        name, path, Enablement.ENABLED if started else Enablement.DISABLED, (path,) if started else ()
-    )
+    return Unit(name, path, Enablement.ENABLED if started else Enablement.DISABLED, (path,) if started else ())
 
 
 def _openrc(target: Target, name: str, stem: str) -> Unit:

@@ -135,9 +135,7 @@ def _addresses(records: object) -> Iterator[Address]:
         found = address_interface(f"{text(record, 'local')}/{number(record, 'prefixlen', 128)}")
         if found is None:
             continue
-        flags = [
-            key for key, value in record.items() if (value is True or value is None) and key not in _NO_FLAG
-        ]
+        flags = [key for key, value in record.items() if (value is True or value is None) and key not in _NO_FLAG]
         flags += [word for word in words(record, "flags") if word not in flags]
         scope = text(record, "scope")
         yield Address(found, _SCOPES.get(scope, scope or "global"), tuple(flags))

@@ -71,9 +71,7 @@ def read(target: Target, entries: tuple[tuple[str, str], ...] = ()) -> tuple[Ker
     for release in _module_names(target):
         path = f"/usr/lib/modules/{release}/vmlinuz"
         if release not in known and target.is_file(path):
-            initrd = _initrd(initrds, release, "") or _existing(
-                target, f"/usr/lib/modules/{release}/initramfs.img"
-            )
+            initrd = _initrd(initrds, release, "") or _existing(target, f"/usr/lib/modules/{release}/initramfs.img")
             found[path] = KernelImage(path, release, initrd, has_modules(target, release))
     return tuple(found.values())
 

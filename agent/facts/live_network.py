@@ -34,9 +34,7 @@ def links(target: Target) -> Maybe[tuple[Link, ...]]:
 
 def routes(target: Target) -> Maybe[tuple[Route, ...]]:
     """Routes of all tables and both families, without those that the kernel keeps for itself."""
-    return _both(
-        target, "routes", ["route", "show", "table", "all"], ["route"], parse_routes, parse_routes_text
-    )
+    return _both(target, "routes", ["route", "show", "table", "all"], ["route"], parse_routes, parse_routes_text)
 
 
 def rules(target: Target) -> Maybe[tuple[RoutingRule, ...]]:

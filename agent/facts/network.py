@@ -39,9 +39,7 @@ class Link:
     master: str = ""
     addresses: tuple[Address, ...] = ()
     driver: str = ""  # from sysfs; "" unknown
-    hardware: bool = (
-        True  # a NIC that the platform gives: virtio, PCI, or a container's uplink (veth of nspawn)
-    )
+    hardware: bool = True  # a NIC that the platform gives: virtio, PCI, or a container's uplink (veth of nspawn)
 
     @property
     def loopback(self) -> bool:

@@ -57,9 +57,7 @@ class Packages:
 
     def half_done(self) -> tuple[str, ...]:
         """Packages that are unpacked, half-configured, half-installed or wait for triggers."""
-        return tuple(
-            package for package, words in self._states() if words[2] in _HALF or "reinst" in words[1]
-        )
+        return tuple(package for package, words in self._states() if words[2] in _HALF or "reinst" in words[1])
 
     def held(self) -> tuple[str, ...]:
         """Packages on hold: an upgrade leaves them as they are."""
@@ -83,9 +81,7 @@ def read(target: Target, distro: Distro) -> Packages:
     """The package manager in charge and, where it is dpkg, what its database says."""
     system = _system(target, distro)
     if system != "dpkg":
-        return Packages(
-            system, Unknown(f"{STATUS}: the package manager is {system or 'unknown'}", Why.ABSENT)
-        )
+        return Packages(system, Unknown(f"{STATUS}: the package manager is {system or 'unknown'}", Why.ABSENT))
     states = _status_file(target, STATUS)
     pending = _pending(target)
     if not isinstance(states, Unknown):
@@ -101,9 +97,7 @@ def read(target: Target, distro: Distro) -> Packages:
 
 def _system(target: Target, distro: Distro) -> str:
     """The manager whose database is there; the distribution's own when there are several (rpm on Debian)."""
-    found = [
-        (name, families) for name, paths, families in _DATABASES if any(target.exists(path) for path in paths)
-    ]
+    found = [(name, families) for name, paths, families in _DATABASES if any(target.exists(path) for path in paths)]
     for name, families in found:
         if distro.is_a(*families):
             return name

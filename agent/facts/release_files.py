@@ -137,9 +137,7 @@ def mint(target: Target, base: str, base_version: str) -> Release | None:
             return None
         fields = assignments(text)
         description = _line(fields.get("DESCRIPTION", "")) or "Linux Mint"
-        found = Release(
-            "linuxmint", _line(fields.get("RELEASE", "")), description, source="/etc/linuxmint/info"
-        )
+        found = Release("linuxmint", _line(fields.get("RELEASE", "")), description, source="/etc/linuxmint/info")
     lmde = base == "debian"
     return Release(
         "linuxmint",
@@ -240,11 +238,7 @@ def _suse(target: Target) -> Release | None:
 
 def _alpine(target: Target) -> Release | None:
     version = _line(_text(target, "/etc/alpine-release"))
-    return (
-        Release("alpine", version, f"Alpine Linux {version}", (), "", "/etc/alpine-release")
-        if version
-        else None
-    )
+    return Release("alpine", version, f"Alpine Linux {version}", (), "", "/etc/alpine-release") if version else None
 
 
 def _debian(target: Target) -> Release | None:

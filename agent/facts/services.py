@@ -37,11 +37,7 @@ def init(target: Target) -> Init:
         return Init.OPENRC
     if "runit" in program or target.exists("/etc/runit/1"):
         return Init.RUNIT
-    if (
-        "upstart" in program
-        or target.exists("/etc/init/rc-sysinit.conf")
-        or target.exists("/etc/init/rc.conf")
-    ):
+    if "upstart" in program or target.exists("/etc/init/rc-sysinit.conf") or target.exists("/etc/init/rc.conf"):
         return Init.UPSTART
     if target.exists("/etc/rc.d/rc.M"):
         return Init.BSD
@@ -126,9 +122,7 @@ def failed_units(target: Target) -> Maybe[tuple[str, ...]]:
     """Names of the units that systemd lists as failed; Unknown where it does not run."""
     if not target.live:
         return Unknown("which units failed shows only on the running host", Why.NOT_LIVE)
-    output = target.run(
-        ("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager", "--full")
-    )
+    output = target.run(("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager", "--full"))
     if isinstance(output, Unknown):
         return output
     if output.exit != 0:

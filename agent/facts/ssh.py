@@ -84,9 +84,7 @@ def _command_line(target: Target) -> tuple[str, tuple[int, ...]]:
             words = options.split()
         joined = " ".join(words)
         ports = [int(port) for port in re.findall(r"(?:^|\s)-p\s*(\d{1,5})\b", joined)]
-        ports += [
-            int(port) for port in re.findall(r"(?:^|\s)-o\s*Port[= ](\d{1,5})\b", joined, re.IGNORECASE)
-        ]
+        ports += [int(port) for port in re.findall(r"(?:^|\s)-o\s*Port[= ](\d{1,5})\b", joined, re.IGNORECASE)]
         file = re.search(r"(?:^|\s)-f\s*(/\S+)", joined)
         if ports or file:
             return file.group(1) if file else "", tuple(port for port in ports if 0 < port < 65536)
@@ -113,9 +111,7 @@ def parse(target: Target, path: str, options: tuple[int, ...] = ()) -> Listen:
     for address in addresses:
         own = _port_of(address)
         wanted += [own] if own else ports
-    return Listen(
-        tuple(dict.fromkeys(wanted or ports)), tuple(addresses), tuple(unread), given or bool(options)
-    )
+    return Listen(tuple(dict.fromkeys(wanted or ports)), tuple(addresses), tuple(unread), given or bool(options))
 
 
 def _directives(
@@ -236,6 +232,4 @@ def _listening(target: Target, ports: tuple[int, ...]) -> Maybe[tuple[str, ...]]
     found = listeners.read(target)
     if isinstance(found, Unknown):
         return found
-    return tuple(
-        dict.fromkeys(str(each) for each in found if each.protocol.startswith("tcp") and each.port in ports)
-    )
+    return tuple(dict.fromkeys(str(each) for each in found if each.protocol.startswith("tcp") and each.port in ports))

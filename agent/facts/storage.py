@@ -79,9 +79,7 @@ def parse_mounts(text: str) -> tuple[Mount, ...]:
                 )
             )
         elif len(fields) >= 4 and fields[1].startswith("/"):
-            found.append(
-                Mount(_decode(fields[0]), _decode(fields[1]), fields[2], tuple(fields[3].split(",")), "")
-            )
+            found.append(Mount(_decode(fields[0]), _decode(fields[1]), fields[2], tuple(fields[3].split(",")), ""))
     return tuple(found)
 
 
@@ -104,13 +102,9 @@ def memory(target: Target) -> Maybe[Memory]:
 
 
 def _meminfo(text: str) -> Maybe[Memory]:
-    sizes = {
-        name: int(size) * 1024 for name, size in re.findall(r"^(\w+):\s+(\d{1,15}) kB", text, re.MULTILINE)
-    }
+    sizes = {name: int(size) * 1024 for name, size in re.findall(r"^(\w+):\s+(\d{1,15}) kB", text, re.MULTILINE)}
     if "MemTotal" not in sizes:
         return Unknown("/proc/meminfo: no MemTotal", Why.UNREADABLE)
     # MemAvailable came with Linux 3.14; before it, what is free or can be dropped
-    available = sizes.get(
-        "MemAvailable", sum(sizes.get(name, 0) for name in ("MemFree", "Buffers", "Cached"))
-    )
+    available = sizes.get("MemAvailable", sum(sizes.get(name, 0) for name in ("MemFree", "Buffers", "Cached")))
     return Memory(sizes["MemTotal"], available, sizes.get("SwapTotal", 0), sizes.get("SwapFree", 0))

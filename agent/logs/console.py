@@ -18,8 +18,8 @@ from agent.logs.collect import Collector
 from agent.logs.header import parse, split, when
 from agent.logs.lines import candidates
 from agent.logs.model import Found, Pattern, Unchecked
-from agent.logs.plan import Plan
-from agent.logs.text import BOOT, entry
+from agent.logs.plan import BOOT, Plan
+from agent.logs.text import entry
 from agent.unknown import Unknown
 
 SMALL = 1024 * 1024  # bytes; a larger file is no paste: it is read as a log, a line at a time

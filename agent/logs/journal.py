@@ -15,7 +15,7 @@ from typing import BinaryIO
 from agent.logs.collect import Collector
 from agent.logs.journal_file import JournalHeader, header
 from agent.logs.journal_readers import Raw, read_entries
-from agent.logs.model import Entry, Found, Hits, Match, Pattern, Trust, Unchecked
+from agent.logs.model import Entry, Found, Hits, Match, Trust, Unchecked
 from agent.logs.plan import Plan
 from agent.target import Target
 from agent.unknown import Unknown
@@ -56,12 +56,11 @@ class _File:
 
 def search_journal(
     target: Target,
-    patterns: Sequence[Pattern],
+    plan: Plan,
     since: float | None = None,
     say: Callable[[str], None] = lambda step: None,
 ) -> tuple[Found, float | None]:
     """Searches the system journals. Also gives when the newest boot began, if the journal tells."""
-    plan = Plan(patterns)
     unchecked: list[Unchecked] = []
     sources: list[str] = []
     boots = _Boots()

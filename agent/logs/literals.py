@@ -57,7 +57,7 @@ def required_literals(regex: str) -> Choice:
     return max(choices, key=_rank)
 
 
-def _rank(choice: Choice) -> tuple[bool, int, int, int]:
+def _rank(choice: AbstractSet[bytes]) -> tuple[bool, int, int, int]:
     """Rare literals first, then long ones, then few."""
     rare = not any(literal in ORDINARY for literal in choice)
     return rare, min(_worth(choice), 12), -len(choice), _worth(choice)

@@ -13,6 +13,10 @@ from agent.logs.model import Pattern
 ATOMS = (8, 6)  # bytes of a piece that several literals may share
 
 
+# The kernel's first line, by which text logs tell one boot from the next.
+BOOT = Pattern("boot", r"(?:^|\s)(?:Linux version \d|Booting Linux on physical CPU)", idents=("kernel",))
+
+
 class Plan:
     """Patterns with their compiled regexes and the literals that lead to them."""
 

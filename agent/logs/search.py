@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from agent.logs.journal import search_journal
 from agent.logs.model import Entry, Found, Hits, Match, Pattern, Unchecked, merge
+from agent.logs.plan import BOOT, Plan
 from agent.logs.text import search_texts
 from agent.target import Target
 
@@ -21,13 +22,14 @@ def search(
 ) -> Found:
     """journald's files and the text logs. ``since`` in seconds since the epoch."""
     say = progress or (lambda step: None)
-    journal, began = search_journal(target, patterns, since, say)
-    texts = search_texts(target, tuple(patterns), since, say)
+    plan = Plan((*patterns, BOOT))
+    journal, began = search_journal(target, plan, since, say)
+    texts = search_texts(target, plan, since, say)
     if began is not None:
         texts = _dated(texts, began)
     found = merge([journal, texts])
     if not found.sources and not found.unchecked:
-        found = replace(found, unchecked=(Unchecked("logs", "there are none: no journal, no text logs"),))
+        found = replace(found, unchecked=(Unchecked("logs", "no journal and no text logs were found"),))
     return found
 
 

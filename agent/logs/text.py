@@ -14,8 +14,8 @@ from agent.logs.collect import Collector
 from agent.logs.extents import LIMIT, Extents
 from agent.logs.header import Header, parse, when
 from agent.logs.lines import Readable, candidates
-from agent.logs.model import Entry, Found, Hits, Match, Pattern, Unchecked
-from agent.logs.plan import Plan
+from agent.logs.model import Entry, Found, Hits, Match, Unchecked
+from agent.logs.plan import BOOT, Plan
 from agent.target import Stat, Target
 from agent.unknown import Unknown
 
@@ -25,7 +25,6 @@ ROTATED = re.compile(
     r"(?:[.-](?P<turn>\d{1,8}(?:[-T]\d{1,6})?|old|bak))?(?:\.(?:gz|xz|lzma|bz2|zst))?"
 )
 MOST_TEXT = 2 * LIMIT  # bytes of text out of one compressed file: a bomb ends there
-BOOT = Pattern("boot", r"(?:^|\s)(?:Linux version \d|Booting Linux on physical CPU)", idents=("kernel",))
 
 
 @dataclass(frozen=True)
@@ -74,12 +73,11 @@ def zone(target: Target) -> tzinfo:
 
 def search_texts(
     target: Target,
-    patterns: tuple[Pattern, ...],
+    plan: Plan,
     since: float | None = None,
     say: Callable[[str], None] = lambda step: None,
 ) -> Found:
     """Searches all text logs of the target."""
-    plan = Plan((*patterns, BOOT))
     local = zone(target)
     unchecked: list[Unchecked] = []
     sources: list[str] = []

@@ -11,6 +11,7 @@ import pytest
 from agent.logs import journal_readers
 from agent.logs.journal import search_journal
 from agent.logs.model import Found, Pattern
+from agent.logs.plan import Plan
 from agent.target import Target
 from agent.target.detect import open_target
 from agent.unknown import Unknown, Why
@@ -55,7 +56,7 @@ def journal(root: Path, records: str, name: str = "system.journal") -> Path:
 
 
 def search(root: Path) -> Found:
-    return search_journal(open_target(str(root)), [HOOK, RENAMED, FAILED])[0]
+    return search_journal(open_target(str(root)), Plan([HOOK, RENAMED, FAILED]))[0]
 
 
 @pytest.fixture(params=["library", "journalctl"])
@@ -107,7 +108,7 @@ def test_only_who_may_say_it_is_believed(tmp_path: Path, said: str, fields: dict
 
 def test_when_the_newest_boot_began_is_told(tmp_path: Path) -> None:
     journal(tmp_path, record(1, "x", OLD) + record(100, "y") + record(200, "z"))
-    assert search_journal(open_target(str(tmp_path)), [HOOK])[1] == 1795428100.0
+    assert search_journal(open_target(str(tmp_path)), Plan([HOOK]))[1] == 1795428100.0
 
 
 def damage(path: Path, what: str) -> None:
@@ -157,4 +158,4 @@ def test_a_users_own_journal_proves_nothing(tmp_path: Path) -> None:
 
 def test_no_journal_at_all_is_no_problem(tmp_path: Path) -> None:
     target: Target = open_target(str(tmp_path))
-    assert search_journal(target, [HOOK]) == (Found({}, (), (), 0), None)
+    assert search_journal(target, Plan([HOOK])) == (Found({}, (), (), 0), None)

@@ -15,6 +15,7 @@ from agent.logs.collect import KEEP
 from agent.logs.console import clean, search_console
 from agent.logs.extents import Extents
 from agent.logs.model import Found, Pattern
+from agent.logs.plan import BOOT, Plan
 from agent.logs.text import search_texts
 from agent.target import Kind
 from tests.virtual import Denied, File, Special, virtual
@@ -23,12 +24,13 @@ PATTERNS = (
     Pattern("hook", r"run-parts: /etc/network/if-up\.d/(?P<hook>\w+) exited", idents=("ifup", "run-parts")),
     Pattern("kernel", r"renamed from eth0", idents=("kernel",), transports=("kernel",)),
 )
+PLAN = Plan((*PATTERNS, BOOT))
 HIT = "Nov 23 10:00:00 web1 ifup[311]: run-parts: /etc/network/if-up.d/sendmail exited with return code 2\n"
-BOOT = "Nov 23 09:00:00 web1 kernel: [    0.000000] Linux version 6.1.0-18-amd64 (x@y) #1 SMP\n"
+KERNEL = "Nov 23 09:00:00 web1 kernel: [    0.000000] Linux version 6.1.0-18-amd64 (x@y) #1 SMP\n"
 
 
 def search(files: dict[str, object]) -> Found:
-    return search_texts(virtual(files), PATTERNS)  # type: ignore[arg-type]
+    return search_texts(virtual(files), PLAN)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_names_that_are_no_system_logs_are_left_alone() -> None:
 
 
 def test_boots_are_counted_back_over_rotations() -> None:
-    found = search({"/var/log/syslog.1": BOOT + HIT, "/var/log/syslog": HIT + BOOT + HIT})
+    found = search({"/var/log/syslog.1": KERNEL + HIT, "/var/log/syslog": HIT + KERNEL + HIT})
     assert [match.entry.boot for match in found.hits["hook"].matches] == [-1, -1, 0]
 
 
@@ -112,8 +114,8 @@ def test_what_others_say_is_not_found(line: str) -> None:
 
 def test_times_before_since_are_left_out() -> None:
     target = virtual({"/var/log/syslog": File(HIT, mtime=1795430000.0)})
-    assert search_texts(target, PATTERNS, since=1795428001.0).hits == {}
-    assert search_texts(target, PATTERNS, since=1795427999.0).hits["hook"].count == 1
+    assert search_texts(target, PLAN, since=1795428001.0).hits == {}
+    assert search_texts(target, PLAN, since=1795427999.0).hits["hook"].count == 1
 
 
 def test_holes_are_skipped_and_only_the_newest_part_of_a_huge_file_is_read(tmp_path: Path) -> None:

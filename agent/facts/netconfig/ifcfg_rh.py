@@ -35,9 +35,7 @@ from agent.unknown import Unknown
 FOLDER = "/etc/sysconfig/network-scripts"
 GLOBAL = "/etc/sysconfig/network"
 
-_IGNORED = re.compile(
-    r"(~|\.(bak|old|orig|rej|rpmnew|rpmorig|rpmsave|augnew|augtmp|swp|linode-orig|linode-last))$"
-)
+_IGNORED = re.compile(r"(~|\.(bak|old|orig|rej|rpmnew|rpmorig|rpmsave|augnew|augtmp|swp|linode-orig|linode-last))$")
 _DEVICE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}$")
 _VIRTUAL_TYPES = frozenset(
     {
@@ -128,9 +126,7 @@ class _Reader:
         routes = self._gateways(file, name, auto) + self._route_files(file, name)
         ports = bool(file.get("BRIDGE") or file.get("MASTER") or file.get("TEAM_MASTER"))
         if bootproto == "static" and not addresses and not six and not ports:
-            self._say(
-                "missing-address", "BOOTPROTO=static without IPADDR", file.origin("BOOTPROTO"), auto, name
-            )
+            self._say("missing-address", "BOOTPROTO=static without IPADDR", file.origin("BOOTPROTO"), auto, name)
         return InterfaceConfig(
             Manager.IFCFG_RH,
             name,

@@ -58,9 +58,7 @@ def read(target: Target) -> ManagerConfig:
     found, broken = settings(text)
     values = last_values(found)
     problems = [
-        ConfigProblem(
-            "unclosed-quote", f"{PATH}: line {one.line}: unclosed quote", Origin(PATH, one.line), True
-        )
+        ConfigProblem("unclosed-quote", f"{PATH}: line {one.line}: unclosed quote", Origin(PATH, one.line), True)
         for one in broken
         if one.code == "unclosed-quote"
     ]
@@ -172,9 +170,7 @@ def _address(
     return found
 
 
-def _routes(
-    setting: Setting | None, started: bool, name: str, problems: list[ConfigProblem]
-) -> list[RouteConfig]:
+def _routes(setting: Setting | None, started: bool, name: str, problems: list[ConfigProblem]) -> list[RouteConfig]:
     out = []
     origin = Origin(PATH, setting.line if setting else 0)
     for word in setting.words if setting else ():
@@ -191,9 +187,7 @@ def _routes(
                 words = ["default", "via", words[0]]
             found = route_line(words, origin)
             if found is None or ("via" in words and found.gateway is None):
-                problems.append(
-                    ConfigProblem("bad-route", f"invalid route: {line.strip()}", origin, started, name)
-                )
+                problems.append(ConfigProblem("bad-route", f"invalid route: {line.strip()}", origin, started, name))
             else:
                 out.append(found)
     return out

@@ -88,9 +88,7 @@ class _Reader:
         addresses = self._addresses(index, name)
         four = any(one.interface.version == 4 for one in addresses)
         six = any(one.interface.version == 6 for one in addresses)
-        virtual = bool(
-            self._get("BRNICS", index) or self._get("BONDNICS", index) or self._get("VIRTIF", index)
-        )
+        virtual = bool(self._get("BRNICS", index) or self._get("BONDNICS", index) or self._get("VIRTIF", index))
         method4 = Method.DHCP if self._yes("USE_DHCP", index) else Method.STATIC if four else Method.NONE
         method6 = (
             Method.DHCP
@@ -107,11 +105,7 @@ class _Reader:
             Manager.SLACKWARE,
             name,
             next(
-                (
-                    self._origin(key, index)
-                    for key in ("IFNAME", "IPADDR", "IPADDRS")
-                    if self._get(key, index)
-                ),
+                (self._origin(key, index) for key in ("IFNAME", "IPADDR", "IPADDRS") if self._get(key, index)),
                 Origin(PATH),
             ),
             method4=method4,
@@ -120,9 +114,7 @@ class _Reader:
             auto=self.auto,
             virtual=virtual or re.match(r"(br|bond|tun|tap)\d|.*\.\d+$", name) is not None,
             accept_ra=self._yes("USE_RA", index) or self._yes("USE_SLAAC", index) or None,
-            settings={
-                setting.name: setting.value for setting in self.values.values() if setting.index == str(index)
-            },
+            settings={setting.name: setting.value for setting in self.values.values() if setting.index == str(index)},
         )
 
     def _addresses(self, index: int, name: str) -> list[AddressConfig]:
@@ -156,9 +148,7 @@ class _Reader:
             self._say("bad-gateway", f'inet address is expected rather than "{word}"', origin, "")
             return found
         holders = [
-            index
-            for index, one in enumerate(found)
-            if any(gateway in each.interface.network for each in one.addresses)
+            index for index, one in enumerate(found) if any(gateway in each.interface.network for each in one.addresses)
         ]
         holders = holders or [
             index for index, one in enumerate(found) if not one.virtual and one.method4 is not Method.NONE
