@@ -41,9 +41,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
     )
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     parser.add_argument("--all", action="store_true", help="show all that was read, commands' output too")
-    parser.add_argument(
-        "--since", metavar="TIME", help="logs from then on: 2h, 3d, 2026-11-22, '2026-11-22 14:00'"
-    )
+    parser.add_argument("--since", metavar="TIME", help="logs from then on: 2h, 3d, 2026-11-22, '2026-11-22 14:00'")
     parser.add_argument("--rules", metavar="DIR", action="append", default=[], help="more rules")
     parser.add_argument("--record", metavar="FILE", help="write all that was read to FILE, for --replay")
     parser.add_argument("--replay", metavar="FILE", help="examine a recording, not this host")
@@ -95,9 +93,7 @@ def _refuse_with_log(options: argparse.Namespace) -> None:
         )
 
 
-def _scan_target(
-    options: argparse.Namespace, rules: Sequence[Rule], since: float | None, progress: Progress
-) -> Scan:
+def _scan_target(options: argparse.Namespace, rules: Sequence[Rule], since: float | None, progress: Progress) -> Scan:
     from agent.target.detect import open_target
     from agent.target.record import record, replay
 
@@ -207,9 +203,7 @@ def scan_logs(names: Sequence[str], rules: Sequence[Rule], progress: Progress | 
     rungs = tuple(Rung(layer, LayerState.UNCHECKED, "only a log was given") for layer in Layer)
     suspected = {finding.rule.layer: finding.title for finding in reversed(findings)}
     rungs = tuple(
-        Rung(rung.layer, LayerState.WARNING, f"suspected: {suspected[rung.layer]}")
-        if rung.layer in suspected
-        else rung
+        Rung(rung.layer, LayerState.WARNING, f"suspected: {suspected[rung.layer]}") if rung.layer in suspected else rung
         for rung in rungs
     )
     verdict = judge(findings, rungs)

@@ -10,6 +10,8 @@ from agent.logs.engine import Engine, best_engine
 from agent.logs.literals import ORDINARY, required_literals
 from agent.logs.model import Pattern
 
+PID = re.compile(r"\[\d{1,10}\]:")
+ANCHOR = re.compile(r"(?<!\[)\^|\\A")
 ATOMS = (8, 6)  # bytes of a piece that several literals may share
 
 
@@ -35,6 +37,14 @@ class Plan:
         self.longest = max((len(literal) for literal in self._literals), default=0)
         make = engine or best_engine
         self._engine: Engine | None = make(self._literals) if self._literals else None  # type: ignore[call-arg]
+
+        self._anchored = tuple(bool(ANCHOR.search(pattern.regex)) for pattern in patterns)
+
+    def likely(self, line: str, indices: Sequence[int]) -> list[int]:
+        """Those of the patterns that may match the line's message: tried on the whole line, before it is
+        taken apart, which costs more. A regex bound to the message's start can't be tried so."""
+        plain = PID.sub(":", line, count=1)
+        return [index for index in indices if self._anchored[index] or self.regexes[index].search(plain)]
 
     @property
     def literals(self) -> tuple[bytes, ...]:

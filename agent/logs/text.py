@@ -162,11 +162,15 @@ def search_file(
         limited = _Limited(readable, MOST_TEXT)
         try:
             for line in candidates(limited, plan, counted):
-                header = parse(line.data.decode("utf-8", "replace"))
+                text = line.data.decode("utf-8", "replace")
+                likely = plan.likely(text, line.patterns)
+                if not likely:
+                    continue
+                header = parse(text)
                 moment = when(header, newest, local)
                 if since is not None and moment is not None and moment < since:
                     continue
-                collector.offer(entry(path, line.number, header, moment), line.patterns)
+                collector.offer(entry(path, line.number, header, moment), likely)
         except compressed.DAMAGE as error:
             unchecked.append(Unchecked(path, f"damaged, read only in part: {error or type(error).__name__}"))
         if limited.ended:

@@ -52,8 +52,7 @@ def document(scan: Scan, fixes: frozenset[str] = frozenset()) -> dict[str, objec
             "undo": [_plain(step) for step in verdict.undo],
         },
         "layers": [
-            {"layer": rung.layer.value, "state": rung.state.value, "why": _plain(rung.why)}
-            for rung in scan.rungs
+            {"layer": rung.layer.value, "state": rung.state.value, "why": _plain(rung.why)} for rung in scan.rungs
         ],
         "findings": [_finding(finding, fixes) for finding in scan.findings],
         "diagnostics": [
