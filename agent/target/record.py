@@ -1,7 +1,8 @@
 """Record what a target answers, and replay it elsewhere: for tests, and for the bundle of a support ticket.
 
 The recording is one JSON document: every question with every answer to it, in the order given. Bytes are
-base64, an Unknown keeps its reason. What was never asked is Unknown ("not recorded") in the replay.
+base64, larger ones packed by zlib before; an Unknown keeps its reason. What was never
+asked is Unknown ("not recorded") in the replay.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import dataclasses
 import io
 import json
 import os
+import tempfile
 import threading
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Union
+from typing import BinaryIO, Union, cast
 
 from agent.errors import UsageError
 from agent.target.failures import shown, unknown
@@ -26,6 +29,9 @@ from agent.unknown import Maybe, Unknown, Why
 SCHEMA = "lish-agent/recording/1"
 FILE_LIMIT = 1024 * 1024  # bytes kept of one file: its beginning
 TOTAL_LIMIT = 64 * 1024 * 1024  # bytes kept of all files
+JOURNAL_LIMIT = 32 * 1024 * 1024  # bytes kept of one journal: a part of it can't be read, and it packs well
+JOURNALS = (".journal", ".journal~")
+PACKED = 4096  # bytes from which on packing pays
 
 Answer = Union[Unknown, Stat, Space, Output, str, bytes, tuple[str, ...], "Record"]
 
@@ -93,7 +99,8 @@ class Recording:
         """Keep a file's content; returns a stream with all of it, as the target gave it."""
         question = _question("open", path)
         with self._lock:
-            limit = min(self._file_limit, self._room)
+            most = max(self._file_limit, JOURNAL_LIMIT) if path.endswith(JOURNALS) else self._file_limit
+            limit = min(most, self._room)
         try:
             data = stream.read(limit + 1)
         except OSError as error:
@@ -207,7 +214,9 @@ class _ReplayDoor:
         answer = self._next(_question("open", path), path)
         if isinstance(answer, Unknown):
             return answer
-        return io.BytesIO(answer) if isinstance(answer, bytes) else _strange(path)
+        if not isinstance(answer, bytes):
+            return _strange(path)
+        return _file(answer) if path.endswith(JOURNALS) else io.BytesIO(answer)
 
     def space(self, path: str) -> Maybe[Space]:
         answer = self._next(_question("space", path), path)
@@ -249,8 +258,17 @@ def replay(data: bytes) -> Target:
             rescue=bool(about["rescue"]),
             root_user=bool(about["root_user"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error, zlib.error, RecursionError) as error:
         raise UsageError(f"not a recording of a target: {error}", "give a file that agent recorded") from error
+
+
+def _file(data: bytes) -> BinaryIO:
+    """The content as a file that is gone when closed: journald's readers want a descriptor, and no deleted file."""
+    stream = tempfile.NamedTemporaryFile()  # noqa: SIM115 - the caller closes it
+    stream.write(data)
+    stream.flush()
+    stream.seek(0)
+    return cast(BinaryIO, stream)
 
 
 def _size(stream: BinaryIO) -> int:
@@ -292,15 +310,29 @@ def _encode(answer: Answer) -> Json:
     if isinstance(answer, Record):
         return {"record": answer.value}
     if isinstance(answer, bytes):
+        if len(answer) >= PACKED:
+            return {"packed": _base64(zlib.compress(answer)), "size": len(answer)}
         return {"bytes": _base64(answer)}
     if isinstance(answer, str):
         return {"text": answer}
     return {"names": list(answer)}
 
 
+def _unpack(data: bytes, size: int) -> bytes:
+    """No more than was said to be in it: a recording may come from anywhere."""
+    if not 0 <= size <= TOTAL_LIMIT:
+        raise ValueError(f"a file of {size} bytes")
+    unpacked = zlib.decompressobj().decompress(data, size + 1)
+    if len(unpacked) != size:
+        raise ValueError("a file is not as large as it says")
+    return unpacked
+
+
 def _decode(given: dict[str, object]) -> Answer:
     if "unknown" in given:
         return Unknown(str(given["unknown"]), Why(given["why"]))
+    if "packed" in given:
+        return _unpack(base64.b64decode(str(given["packed"]), validate=True), int(str(given["size"])))
     ((kind, value),) = given.items()
     if kind == "record":
         return Record(value)

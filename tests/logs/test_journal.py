@@ -14,6 +14,8 @@ from agent.logs.model import Found, Pattern
 from agent.logs.plan import Plan
 from agent.target import Target
 from agent.target.detect import open_target
+from agent.target.record import record as record_target
+from agent.target.record import replay
 from agent.unknown import Unknown, Why
 
 REMOTE = next(
@@ -159,3 +161,12 @@ def test_a_users_own_journal_proves_nothing(tmp_path: Path) -> None:
 def test_no_journal_at_all_is_no_problem(tmp_path: Path) -> None:
     target: Target = open_target(str(tmp_path))
     assert search_journal(target, Plan([HOOK])) == (Found({}, (), (), 0), None)
+
+
+def test_a_journal_can_be_read_from_a_recording(tmp_path: Path) -> None:
+    pytest.importorskip("systemd.journal")
+    journal(tmp_path, record(1, SAID, OLD, **ROOT) + record(2, SAID, **ROOT))
+    target, recording = record_target(open_target(str(tmp_path)))
+    first = search_journal(target, Plan([HOOK]))
+    assert first[0].hits["hook"].count == 2
+    assert search_journal(replay(recording.dump()), Plan([HOOK])) == first
