@@ -50,7 +50,7 @@ def _library(stream: BinaryIO) -> Maybe[Iterator[Raw]]:
     del id128
     try:
         descriptor = os.dup(stream.fileno())
-        reader = reader_module._Reader(files=[descriptor])
+        reader = reader_module._Reader(0, None, [descriptor])
         reader.data_threshold = 64 * 1024
         reader.seek_head()
     except (OSError, ValueError, TypeError) as error:
