@@ -122,7 +122,7 @@ def _is_past(match: Match, repairs: Sequence[Match], boot_time: float | None) ->
 
 def _repaired_by(match: Match, repair: Match) -> bool:
     """The repair came later, and speaks of the same thing where both name one."""
-    for name in ("iface", "device", "unit"):
+    for name in ("iface", "device", "unit", "point"):
         mine, theirs = match.groups.get(name), repair.groups.get(name)
         if mine and theirs and mine != theirs:
             return False

@@ -53,7 +53,7 @@ class _Source:
         wanted = [text for text in near if text]
         number = 1
         for number, line in enumerate(self.text.splitlines(), 1):
-            if wanted and wanted[0] in line:
+            while wanted and wanted[0] in line:
                 wanted.pop(0)
             if not wanted:
                 return number if near else 1

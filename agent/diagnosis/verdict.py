@@ -19,7 +19,7 @@ from agent.diagnosis.model import (
 ORDER = {layer: index for index, layer in enumerate(Layer)}
 SEVERITIES = {severity: index for index, severity in enumerate(Severity)}
 STATUSES = {status: index for index, status in enumerate(Status)}
-LOOKED_AT = (Layer.STORAGE, Layer.LINK, Layer.MANAGER, Layer.ADDRESS, Layer.ROUTE)
+LOOKED_AT = (Layer.LINK, Layer.MANAGER, Layer.ADDRESS, Layer.ROUTE)
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:

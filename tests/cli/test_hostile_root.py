@@ -93,16 +93,14 @@ def test_it_is_scanned_without_traceback_in_bounded_memory(root: Path) -> None:
     document = json.loads(result.stdout)
     assert document["verdict"]["state"] != "healthy"
     assert MARKER not in result.stdout.decode()
-    assert all(
-        finding["status"] != "confirmed" for finding in document["findings"] if "hook" in finding["id"]
-    )
+    assert all(finding["status"] != "confirmed" for finding in document["findings"] if "hook" in finding["id"])
     if peak > before * 1024:  # the peak of all children so far: ours only when it rose
         assert peak < 150 * MEGABYTE
 
 
 def test_what_could_not_be_read_is_listed(root: Path) -> None:
     whats = json.dumps(json.loads(scan(root).stdout)["unchecked"])
-    for path in ("/var/log/syslog", "/var/log/daemon.log"):
+    for path in ("/var/log/kern.log", "/var/log/daemon.log"):
         assert path in whats
 
 
@@ -124,7 +122,7 @@ def test_nothing_outside_the_root_is_opened(root: Path, tmp_path: Path) -> None:
         "/usr/lib",
         "/lib",
         "/usr/local/lib",
-        "/proc/",
+        "/proc",
         "/sys/",  # of the machine that we run on: is it a rescue system?
         "/dev/null",
         "/dev/urandom",
@@ -132,6 +130,8 @@ def test_nothing_outside_the_root_is_opened(root: Path, tmp_path: Path) -> None:
         "/usr/share/zoneinfo",
         "/etc/ld.so",
         "/etc/localtime",
+        "/etc/locale.alias",
+        "/etc/issue",
         "/etc/os-release",
         "/etc/hostname",
         "/etc/mime.types",

@@ -90,9 +90,7 @@ def test_a_log_alone_suspects_and_says_so() -> None:
 
 
 def test_control_characters_of_a_log_never_reach_the_terminal() -> None:
-    line = (
-        b"ifup[1]: run-parts: /etc/network/if-up.d/sendmail exited with return code 2 \x1b]0;x\x07\x9b2J\r\n"
-    )
+    line = b"ifup[1]: run-parts: /etc/network/if-up.d/sendmail exited with return code 2 \x1b]0;x\x07\x9b2J\r\n"
     shown = agent("scan", "--all", "--log", "-", stdin=line, PYTHONIOENCODING="utf-8").stdout
     assert b"sendmail" in shown
     assert not set(shown) & (set(range(32)) - {10})

@@ -46,18 +46,14 @@ def test_a_log_line_alone_is_only_suspected(facts: Facts, monkeypatch: pytest.Mo
     assert [item.what for item in result.unchecked] == ["gateway-lost"]
 
 
-def test_a_log_line_whose_problem_is_provably_gone_is_past(
-    facts: Facts, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_line_whose_problem_is_provably_gone_is_past(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, Fails("there is a route"))
     (finding,) = evaluate(facts, [rule()], found(("gateway-lost/lost", NOW))).findings
     assert finding.status is Status.PAST
     assert evaluate(facts, [rule()], found()).findings == ()
 
 
-def test_a_check_that_fails_is_listed_and_stops_nothing(
-    facts: Facts, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_check_that_fails_is_listed_and_stops_nothing(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, ValueError("odd"))
     result = evaluate(facts, [rule("one"), rule("two")], found(("two/lost", NOW)))
     assert [finding.id for finding in result.findings] == ["two"]

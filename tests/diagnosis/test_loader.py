@@ -60,9 +60,7 @@ def test_a_good_rule_is_read(tmp_path: Path) -> None:
         ('severity = "warning"', 'severity = "warning"\nexplains = "x"', 4, 'explains = ["..."]'),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(
-    tmp_path: Path, old: str, new: str, line: int, hint: str
-) -> None:
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: str, new: str, line: int, hint: str) -> None:
     path = write(tmp_path, GOOD.replace(old, new, 1))
     with pytest.raises(RuleError) as caught:
         load_file(path)

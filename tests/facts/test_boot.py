@@ -40,18 +40,14 @@ DEBIAN: dict[str, Node] = {
         "\tlinux\t/boot/vmlinuz-6.1.0-18-amd64 root=/dev/sda ro single\n"
         "}\n"
     ),
-    "/etc/default/grub": (
-        'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="console=ttyS0 net.ifnames=0"\n'
-    ),
+    "/etc/default/grub": ('GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="console=ttyS0 net.ifnames=0"\n'),
 }
 
 
 def test_debians_kernel_menu_and_defaults() -> None:
     found = boot.read(virtual(DEBIAN))
     assert found.kernels == (
-        kernels.KernelImage(
-            "/boot/vmlinuz-6.1.0-18-amd64", "6.1.0-18-amd64", "/boot/initrd.img-6.1.0-18-amd64", True
-        ),
+        kernels.KernelImage("/boot/vmlinuz-6.1.0-18-amd64", "6.1.0-18-amd64", "/boot/initrd.img-6.1.0-18-amd64", True),
     )
     assert found.module_folders == ("6.1.0-18-amd64",)
     assert found.grub_config == "/boot/grub/grub.cfg"
@@ -140,9 +136,7 @@ def test_a_kernel_whose_modules_were_removed() -> None:
         ({"/usr/lib/modules/6.7.4/vmlinuz": ""}, "/usr/lib/modules/6.7.4/vmlinuz", "6.7.4", ""),
     ],
 )
-def test_each_distributions_kernel_is_found(
-    files: dict[str, Node], path: str, release: str, initrd: str
-) -> None:
+def test_each_distributions_kernel_is_found(files: dict[str, Node], path: str, release: str, initrd: str) -> None:
     found = kernels.read(virtual(files))
     assert [(kernel.path, kernel.release, kernel.initrd) for kernel in found] == [(path, release, initrd)]
 
@@ -172,8 +166,7 @@ def test_boot_loader_entries_with_the_variables_of_el_8() -> None:
 
 def test_grub_legacy_and_syslinux() -> None:
     legacy = boot_menu.parse_grub(
-        "default=0\ntitle CentOS\n\troot (hd0)\n"
-        "\tkernel /boot/vmlinuz-2.6 ro root=/dev/sda\n\tinitrd /boot/i\n"
+        "default=0\ntitle CentOS\n\troot (hd0)\n\tkernel /boot/vmlinuz-2.6 ro root=/dev/sda\n\tinitrd /boot/i\n"
     )
     assert [(entry.title, entry.kernel, entry.initrd) for entry in legacy] == [
         ("CentOS", "/boot/vmlinuz-2.6", "/boot/i")
@@ -215,9 +208,7 @@ def test_drop_ins_of_grubs_defaults_are_sourced_after_it() -> None:
 )
 def test_the_running_command_line_tells_the_names(cmdline: str, off: bool) -> None:
     found = boot.read(
-        virtual(
-            {"/proc/cmdline": cmdline + "\n", "/boot/grub/grub.cfg": "linux /x net.ifnames=0\n"}, Mode.LIVE
-        )
+        virtual({"/proc/cmdline": cmdline + "\n", "/boot/grub/grub.cfg": "linux /x net.ifnames=0\n"}, Mode.LIVE)
     )
     assert found.ifnames_off is off
 
@@ -275,10 +266,7 @@ def test_a_wtmp_that_was_rotated_at_this_boot() -> None:
 
 
 def test_a_record_that_was_cut_does_not_hide_the_others() -> None:
-    assert (
-        utmp.newest_boot(virtual({"/var/log/wtmp": record(2, 1_700_000_000) + b"\x07\x00cut"}))
-        == 1_700_000_000.0
-    )
+    assert utmp.newest_boot(virtual({"/var/log/wtmp": record(2, 1_700_000_000) + b"\x07\x00cut"})) == 1_700_000_000.0
 
 
 def test_a_large_wtmp_is_read_from_its_end() -> None:
@@ -302,7 +290,4 @@ def test_the_kernels_saved_messages_are_as_new_as_the_boot() -> None:
 
 
 def test_live_the_kernel_says_when_it_began() -> None:
-    assert (
-        boot.read(virtual({"/proc/stat": "cpu 1 2\nbtime 1700000000\n"}, Mode.LIVE)).started
-        == 1_700_000_000.0
-    )
+    assert boot.read(virtual({"/proc/stat": "cpu 1 2\nbtime 1700000000\n"}, Mode.LIVE)).started == 1_700_000_000.0

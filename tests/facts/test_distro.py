@@ -23,10 +23,7 @@ OS_RELEASE = [
     ),
     (
         "debian 12",
-        (
-            'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\n'
-            "VERSION_CODENAME=bookworm\nID=debian\n"
-        ),
+        ('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\nID=debian\n'),
         "debian",
         "12",
         (),
@@ -135,9 +132,7 @@ def test_os_release_is_read(text: str, identity: str, version: str, like: tuple[
     assert found.source == "/etc/os-release"
 
 
-@pytest.mark.parametrize(
-    "text", [row[1] for row in OS_RELEASE if "quote" not in row[0] and "comment" not in row[0]]
-)
+@pytest.mark.parametrize("text", [row[1] for row in OS_RELEASE if "quote" not in row[0] and "comment" not in row[0]])
 def test_the_library_reads_the_same_fields(text: str) -> None:
     plain = io.StringIO(text.replace("\r", "").lstrip("\ufeff"))
     theirs = library.LinuxDistribution._parse_os_release_content(plain)
@@ -241,9 +236,7 @@ LEGACY = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("files", "identity", "version"), [row[1:] for row in LEGACY], ids=[row[0] for row in LEGACY]
-)
+@pytest.mark.parametrize(("files", "identity", "version"), [row[1:] for row in LEGACY], ids=[row[0] for row in LEGACY])
 def test_legacy_files_are_read(files: dict[str, str], identity: str, version: str) -> None:
     found = distro.read(virtual(files))
     assert (found.id, found.version) == (identity, version)
@@ -272,8 +265,7 @@ def test_mint_17_kept_ubuntus_os_release() -> None:
         virtual(
             {
                 "/etc/os-release": (
-                    'NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID="14.04"\n'
-                    'VERSION="14.04, Trusty Tahr"\n'
+                    'NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID="14.04"\nVERSION="14.04, Trusty Tahr"\n'
                 ),
                 "/etc/lsb-release": (
                     "DISTRIB_ID=LinuxMint\nDISTRIB_RELEASE=17\nDISTRIB_CODENAME=qiana\n"
@@ -317,9 +309,7 @@ def test_old_lmde_kept_debians_os_release() -> None:
         virtual(
             {
                 "/etc/os-release": 'ID=debian\nVERSION_ID="8"\n',
-                "/etc/lsb-release": (
-                    'DISTRIB_ID=LinuxMint\nDISTRIB_RELEASE=2\nDISTRIB_DESCRIPTION="LMDE 2 Betsy"\n'
-                ),
+                "/etc/lsb-release": ('DISTRIB_ID=LinuxMint\nDISTRIB_RELEASE=2\nDISTRIB_DESCRIPTION="LMDE 2 Betsy"\n'),
             }
         )
     )
@@ -327,9 +317,7 @@ def test_old_lmde_kept_debians_os_release() -> None:
 
 
 def test_scientific_7_with_the_id_of_red_hat() -> None:
-    found = distro.read(
-        virtual({"/etc/os-release": 'NAME="Scientific Linux"\nID="rhel"\nVERSION_ID="7.2"\n'})
-    )
+    found = distro.read(virtual({"/etc/os-release": 'NAME="Scientific Linux"\nID="rhel"\nVERSION_ID="7.2"\n'}))
     assert (found.id, found.version) == ("scientific", "7.2")
 
 
@@ -356,9 +344,7 @@ def test_usr_lib_counts_when_etc_has_none() -> None:
 
 def test_an_unreadable_os_release_leaves_the_legacy_files() -> None:
     found = distro.read(
-        virtual(
-            {"/etc/os-release": Denied(), "/etc/redhat-release": "CentOS Linux release 7.9.2009 (Core)\n"}
-        )
+        virtual({"/etc/os-release": Denied(), "/etc/redhat-release": "CentOS Linux release 7.9.2009 (Core)\n"})
     )
     assert (found.id, found.version) == ("centos", "7.9.2009")
 

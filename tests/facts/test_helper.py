@@ -100,9 +100,7 @@ def test_other_files_have_no_header(text: str) -> None:
     assert helper.parse_header(text) is None
 
 
-@pytest.mark.parametrize(
-    "date", ["Wed Foo 20 16:02:08 2023", "Wed Dec 99 16:02:08 2023", "Wed Dec 20 16:02:08 9999"]
-)
+@pytest.mark.parametrize("date", ["Wed Foo 20 16:02:08 2023", "Wed Dec 99 16:02:08 2023", "Wed Dec 20 16:02:08 9999"])
 def test_a_date_that_is_none_leaves_the_state_unknown(date: str) -> None:
     text = HEADER.replace("Wed Dec 20 16:02:08 2023", date)
     assert read({"/etc/network/interfaces": text}, WRITTEN).state == "unknown"

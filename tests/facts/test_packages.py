@@ -79,9 +79,7 @@ def test_a_run_that_is_still_going_is_named() -> None:
 
 
 def test_a_status_file_larger_than_any_configuration_file_is_read() -> None:
-    text = "".join(
-        f"Package: p{n}\nStatus: install ok installed\nDescription: {'x' * 400}\n\n" for n in range(15_000)
-    )
+    text = "".join(f"Package: p{n}\nStatus: install ok installed\nDescription: {'x' * 400}\n\n" for n in range(15_000))
     found = read({packages.STATUS: text})
     assert not isinstance(found.dpkg_states, Unknown) and len(found.dpkg_states) == 15_000
 
@@ -97,9 +95,7 @@ def test_an_unreadable_status_is_unknown_and_accuses_nobody() -> None:
     assert found.half_done() == () and not found.removed_not_purged("sendmail-base")
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"\x00" * 9999, b"\xff\xfe", b"Package:\nStatus:\n\n\n", b"Status: x\n" * 50]
-)
+@pytest.mark.parametrize("data", [b"", b"\x00" * 9999, b"\xff\xfe", b"Package:\nStatus:\n\n\n", b"Status: x\n" * 50])
 def test_garbage_is_no_error(data: bytes) -> None:
     read({packages.STATUS: data}).half_done()
 

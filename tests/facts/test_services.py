@@ -176,9 +176,7 @@ def test_an_alias_leads_to_the_unit_and_its_enablement() -> None:
 
 
 def test_a_linked_unit_outside_of_the_path_is_found() -> None:
-    found = unit(
-        {"/opt/x/x.service": INSTALL, "/etc/systemd/system/x.service": Link("/opt/x/x.service")}, "x.service"
-    )
+    found = unit({"/opt/x/x.service": INSTALL, "/etc/systemd/system/x.service": Link("/opt/x/x.service")}, "x.service")
     assert (found.path, found.enablement) == ("/opt/x/x.service", Enablement.DISABLED)
 
 
@@ -389,9 +387,7 @@ ASKED = "ActiveState,SubState,Result,LoadState,UnitFileState,NRestarts,Condition
 
 def live(answer: str | Output | Unknown) -> services.Unit:
     files = {"/lib/systemd/system/networking.service": INSTALL}
-    return services.unit(
-        virtual(files, Mode.LIVE, {(*SHOW, ASKED): answer}), Init.SYSTEMD, "networking.service"
-    )
+    return services.unit(virtual(files, Mode.LIVE, {(*SHOW, ASKED): answer}), Init.SYSTEMD, "networking.service")
 
 
 def test_the_live_state_is_what_systemctl_shows() -> None:

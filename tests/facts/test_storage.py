@@ -147,9 +147,7 @@ def test_an_absent_fstab_is_no_problem_and_an_unreadable_one_says_why() -> None:
     assert "denied" in fstab.read(virtual({"/etc/fstab": Denied()})).unread
 
 
-@pytest.mark.parametrize(
-    "text", ["\x00" * 100, "\\" * 50, "a " * 10_000, "\n" * 10_000, "= = = = = =", "\u2028/x y"]
-)
+@pytest.mark.parametrize("text", ["\x00" * 100, "\\" * 50, "a " * 10_000, "\n" * 10_000, "= = = = = =", "\u2028/x y"])
 def test_garbage_is_no_error(text: str) -> None:
     assert isinstance(fstab.parse(text), fstab.Fstab)
 
@@ -187,9 +185,7 @@ def test_old_kernels_have_proc_mounts() -> None:
 def test_memory_comes_from_the_record_or_from_meminfo() -> None:
     record = {"total": 10, "available": 5, "swap_total": 2, "swap_free": 1}
     assert storage.memory(virtual({}, Mode.LIVE, queries={"memory": record})) == storage.Memory(10, 5, 2, 1)
-    text = (
-        "MemTotal: 1000 kB\nMemFree: 100 kB\nBuffers: 10 kB\nCached: 20 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
-    )
+    text = "MemTotal: 1000 kB\nMemFree: 100 kB\nBuffers: 10 kB\nCached: 20 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
     found = storage.memory(virtual({"/proc/meminfo": text}, Mode.LIVE))
     assert found == storage.Memory(1000 * 1024, 130 * 1024, 0, 0)
 

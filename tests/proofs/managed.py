@@ -110,9 +110,7 @@ def iface(
     return InterfaceConfig(manager, name, origin, method, addresses=addresses, **more)  # type: ignore[arg-type]
 
 
-def config(
-    manager: Manager, *interfaces: InterfaceConfig, problems: Sequence[ConfigProblem] = ()
-) -> ManagerConfig:
+def config(manager: Manager, *interfaces: InterfaceConfig, problems: Sequence[ConfigProblem] = ()) -> ManagerConfig:
     paths = [one.origin.path for one in interfaces] + [problem.origin.path for problem in problems]
     return ManagerConfig(manager, tuple(dict.fromkeys(paths)), interfaces, tuple(problems))
 

@@ -17,9 +17,7 @@ FAILED = "Failed to start Raise network interfaces."
 
 def test_a_unit_that_failed_live_is_proven() -> None:
     units = [unit("networking.service", "failed", "exit-code")]
-    proof = prove(
-        "networking_unit_failed", facts(enabled=[IF], configs=[STATIC], mode=Mode.LIVE, units=units)
-    )
+    proof = prove("networking_unit_failed", facts(enabled=[IF], configs=[STATIC], mode=Mode.LIVE, units=units))
     assert isinstance(proof, Holds)
     assert "exit-code" in proof.why
     assert proof.severity is None
@@ -27,9 +25,7 @@ def test_a_unit_that_failed_live_is_proven() -> None:
 
 def test_a_unit_that_failed_while_the_network_is_up_is_a_warning() -> None:
     units = [unit("networking.service", "failed", "exit-code")]
-    here = facts(
-        enabled=[IF], configs=[STATIC], mode=Mode.LIVE, units=units, links=[link()], routes=[DEFAULT_ROUTE]
-    )
+    here = facts(enabled=[IF], configs=[STATIC], mode=Mode.LIVE, units=units, links=[link()], routes=[DEFAULT_ROUTE])
     proof = prove("networking_unit_failed", here)
     assert isinstance(proof, Holds)
     assert proof.severity is Severity.WARNING
@@ -117,9 +113,7 @@ def test_an_interface_without_a_lease_is_proven_live() -> None:
     files: dict[str, Node] = {"/proc/uptime": "500.0 900.0"}
     here = facts(files, enabled=[IF], configs=[DHCP], mode=Mode.LIVE, links=[link(address="")])
     assert isinstance(prove("dhcp_failed", here), Holds)
-    young = facts(
-        {"/proc/uptime": "20.0 9.0"}, enabled=[IF], configs=[DHCP], mode=Mode.LIVE, links=[link(address="")]
-    )
+    young = facts({"/proc/uptime": "20.0 9.0"}, enabled=[IF], configs=[DHCP], mode=Mode.LIVE, links=[link(address="")])
     assert isinstance(prove("dhcp_failed", young), CantTell)
 
 

@@ -21,9 +21,7 @@ PLUGINS: dict[str, Node] = {"/usr/lib64/NetworkManager/1.52.0/libnm-device-plugi
 
 
 def test_an_insecure_keyfile_is_proven_and_its_mode_can_be_taken_back() -> None:
-    problem = ConfigProblem(
-        "insecure-mode", "File permissions (100644) are insecure", Origin(KEYFILE), True, "eth0"
-    )
+    problem = ConfigProblem("insecure-mode", "File permissions (100644) are insecure", Origin(KEYFILE), True, "eth0")
     here = facts({KEYFILE: File("", mode=0o644)}, enabled=[NM], configs=[config(NM, problems=[problem])])
     proof = prove("nm_profile_rejected", here)
     assert isinstance(proof, Holds)
@@ -172,9 +170,7 @@ def test_a_link_local_address_does_not_make_the_network_up() -> None:
     address = Address(ip_interface("169.254.3.4/16"), "link")
     lonely = Link("eth0", 2, "", ("UP", "LOWER_UP"), "UP", addresses=(address,))
     units = [unit("network.service", "failed", "exit-code")]
-    here = facts(
-        enabled=[Manager.IFCFG_RH], mode=Mode.LIVE, units=units, links=[lonely], routes=[DEFAULT_ROUTE]
-    )
+    here = facts(enabled=[Manager.IFCFG_RH], mode=Mode.LIVE, units=units, links=[lonely], routes=[DEFAULT_ROUTE])
     proof = prove("legacy_network_failed", here)
     assert isinstance(proof, Holds)
     assert proof.severity is None

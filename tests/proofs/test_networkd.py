@@ -61,9 +61,7 @@ def test_a_bridge_of_containers_or_another_init_asks_for_nothing() -> None:
 
 
 def test_a_host_whose_network_is_up_without_it_is_left_alone() -> None:
-    here = facts(
-        {FILE: ""}, installed=[ND], configs=[STATIC], mode=Mode.LIVE, links=[link()], routes=[DEFAULT_ROUTE]
-    )
+    here = facts({FILE: ""}, installed=[ND], configs=[STATIC], mode=Mode.LIVE, links=[link()], routes=[DEFAULT_ROUTE])
     assert isinstance(prove("networkd_disabled", here), Fails)
 
 
@@ -76,9 +74,7 @@ def test_a_link_that_networkd_gave_up_is_proven_by_its_state_file() -> None:
     assert proof.values["iface"] == "eth0"
     healthy: dict[str, Node] = {"/run/systemd/netif/links/2": "ADMIN_STATE=configured\n"}
     well = facts(healthy, enabled=[ND], configs=[STATIC], mode=Mode.LIVE, links=[link()], units=units)
-    assert isinstance(
-        prove("networkd_failed", well, ("link-failed", said("eth0: Failed", iface="eth0"))), Fails
-    )
+    assert isinstance(prove("networkd_failed", well, ("link-failed", said("eth0: Failed", iface="eth0"))), Fails)
 
 
 def test_offline_networkds_own_word_counts() -> None:
@@ -118,29 +114,21 @@ def test_a_typing_error_counts_only_where_no_address_remains() -> None:
     text = f"{FILE}:9: Unknown key 'Adress' in section [Network], ignoring."
     bare = iface(ND, path=FILE, address="", method=Method.NONE)
     lost = config(ND, bare, problems=[problem("unknown-key", text, False, 9)])
-    assert isinstance(
-        prove("networkd_config_invalid", facts({FILE: ""}, enabled=[ND], configs=[lost])), Holds
-    )
+    assert isinstance(prove("networkd_config_invalid", facts({FILE: ""}, enabled=[ND], configs=[lost])), Holds)
     kept = config(ND, iface(ND, path=FILE), problems=[problem("unknown-key", text, False, 9)])
-    assert isinstance(
-        prove("networkd_config_invalid", facts({FILE: ""}, enabled=[ND], configs=[kept])), Fails
-    )
+    assert isinstance(prove("networkd_config_invalid", facts({FILE: ""}, enabled=[ND], configs=[kept])), Fails)
 
 
 def test_a_newer_option_on_an_older_version_is_left_alone() -> None:
     text = f"{FILE}:9: Unknown key 'ManageForeignNextHops' in section [Network], ignoring."
     bare = iface(ND, path=FILE, address="", method=Method.NONE)
     newer = config(ND, bare, problems=[problem("unknown-key", text, False, 9)])
-    assert isinstance(
-        prove("networkd_config_invalid", facts({FILE: ""}, enabled=[ND], configs=[newer])), Fails
-    )
+    assert isinstance(prove("networkd_config_invalid", facts({FILE: ""}, enabled=[ND], configs=[newer])), Fails)
 
 
 def test_a_daemon_that_does_not_run_reads_nothing() -> None:
     broken = config(ND, problems=[problem("no-match", "x", True)])
-    assert isinstance(
-        prove("networkd_config_invalid", facts({FILE: ""}, installed=[ND], configs=[broken])), Fails
-    )
+    assert isinstance(prove("networkd_config_invalid", facts({FILE: ""}, installed=[ND], configs=[broken])), Fails)
 
 
 YAML = "/etc/netplan/01-netcfg.yaml"

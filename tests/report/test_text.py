@@ -26,9 +26,7 @@ def scan(*findings: Finding, text: str = "plain") -> Scan:
     related = relate(findings)
     rungs = tuple(Rung(layer, LayerState.OK, f"looked at {text}") for layer in Layer)
     return Scan(
-        Subject(
-            "/", "live", False, text, Distro("debian", "12", text), "debian10", "ifupdown", "systemd", "6.1"
-        ),
+        Subject("/", "live", False, text, Distro("debian", "12", text), "debian10", "ifupdown", "systemd", "6.1"),
         judge(related, rungs),
         rungs,
         related,

@@ -111,7 +111,7 @@ def _naming_masked(facts: Facts) -> bool:
 def _offline(context: Context) -> Proof:
     facts = context.facts
     wants = [want for want in wanted.all_of(facts) if want.at_boot and want.card]
-    renames = [match for match in parts.trusted_matches(context) if _old_and_new(match)]
+    renames = [match for match in parts.trusted_matches(context) if all(_old_and_new(match))]
     if not wants:
         return Fails("no interface is configured by its name")
     configured = {want.card for want in wants}

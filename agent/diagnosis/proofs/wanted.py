@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
@@ -197,13 +198,18 @@ def spoken_by_systemd(entry: Entry) -> bool:
     return trust is not None and trust.uid in (0, None) and trust.pid == 1 and trust.comm in ("systemd", "init", "")
 
 
+def quoted(path: str) -> str:
+    """A path for a shell's command line: names on a hostile disk may hold anything."""
+    return shlex.quote(path)
+
+
 def saved(path: str) -> str:
     """Where a copy of a file is kept: in root's home, for a copy beside it may be read as configuration."""
-    return f"{{root}}/root/{path.rpartition('/')[2]}.saved"
+    return "{root}" + quoted(f"/root/{path.rpartition('/')[2]}.saved")
 
 
 def edit(path: str, command: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Commands that change one file, and those that take it back. ``command`` holds FILE for the path."""
-    file = f"{{root}}{path}"
+    file = "{root}" + quoted(path)
     copy = f"cp -p {file} {saved(path)}"
     return (copy, command.replace("FILE", file)), (f"cp -p {saved(path)} {file}",)
