@@ -230,7 +230,7 @@ def _open_log(name: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        stream = Path(name).open("rb")
+        stream = Path(name).open("rb")  # noqa: SIM115 - the caller shall see errors of reading, not of opening
     except OSError as error:
         raise CannotLook(f"{name}: {error.strerror}", "name a log file, or - for standard input") from error
     with stream:

@@ -32,7 +32,7 @@ ESCAPES = re.compile(
     r"|\x1b[PX^_][^\x1b]{0,200}\x1b\\"
     r"|(?:\x1b\[|\x9b)[0-9;?<=>]{0,20}[ -/]{0,4}[@-~]"  # colours, cursor
     r"|\x1b[ -/]{0,2}[0-~]"
-    r"|\[\d{1,2}(?:;\d{1,3}){0,4}m|\[0?m|\[K"  # the same, its ESC lost on the way
+    r"|\[\d{1,2}(?:;\d{1,3}){0,4}m|\[0?m(?![a-z])|\[K"  # the same, its ESC lost on the way
 )
 BACKSPACE = re.compile(r"[^\x08\n]\x08")
 MARKDOWN = re.compile(r"\\([\[\]_*<>`~#(){}.!|-])")

@@ -70,7 +70,9 @@ def test_this_machine_gives_valid_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\0" * 5000, bytes(range(256)) * 40, b"x" * 3_000_000, "\x1b[2J\u202e".encode() * 99]
+    "data",
+    [b"", b"\0" * 5000, bytes(range(256)) * 40, b"x" * 3_000_000, "\x1b[2J\u202e".encode() * 99],
+    ids=["empty", "NULs", "every byte", "one long line", "escapes"],
 )
 def test_any_log_gives_valid_json(data: bytes) -> None:
     result = agent("scan", "--log", "-", "--json", stdin=data)

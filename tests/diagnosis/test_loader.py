@@ -81,7 +81,11 @@ def test_a_rule_may_not_take_the_place_of_another(tmp_path: Path) -> None:
         load([tmp_path])
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe", b"\0" * 100, b"a" * 300_000, b"[" * 5000])
+@pytest.mark.parametrize(
+    "data",
+    [b"\xff\xfe", b"\0" * 100, b"a" * 300_000, b"[" * 5000],
+    ids=["no UTF-8", "NULs", "too large", "nested"],
+)
 def test_rubbish_gets_a_clear_error(tmp_path: Path, data: bytes) -> None:
     path = write(tmp_path, "")
     path.write_bytes(data)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from agent.facts.diagnostics import Diagnostic
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.diagnosis.model import Evidence, Finding, Layer, LayerState, Rung, Severity, Status
 from agent.diagnosis.verdict import judge, relate
+from agent.facts.diagnostics import Diagnostic
 from agent.facts.distro import Distro
 from agent.logs.model import Unchecked
 from agent.report.harmless import cut, harmless, width

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address, ip_network
 
 from agent.diagnosis.model import CantTell, Context, Evidence, Fails, Holds, Proof, ProofFunction, Severity
 from agent.diagnosis.proofs import parts, wanted
 from agent.diagnosis.proofs.wanted import Wanted
 from agent.facts.facts import Facts
 from agent.facts.netconfig import sysctl
-from agent.facts.netconfig.model import AddressConfig, IPAddress, Manager, Method
+from agent.facts.netconfig.model import AddressConfig, Manager, Method
 from agent.facts.network import Link
 from agent.unknown import Unknown
 
@@ -271,14 +271,6 @@ def _kept_out_live(facts: Facts, want: Wanted) -> Holds | None:
         commands,
         undo,
     )
-
-
-def parsed(text: str | None) -> IPAddress | None:
-    """An address from a live record; None when it is none."""
-    try:
-        return ip_address((text or "").partition("%")[0])
-    except ValueError:
-        return None
 
 
 PROOFS: dict[str, ProofFunction] = {

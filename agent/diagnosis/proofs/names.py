@@ -210,7 +210,13 @@ def interface_renamed_persistent(context: Context) -> Proof:
 
 
 def _pinned(facts: Facts, pin: Pin, new: str, evidence: tuple[Evidence, ...]) -> Holds:
-    values = {"iface": new, "old": pin.name, "file": pin.path, "base": pin.path.rpartition("/")[2], "mac": pin.mac}
+    values = {
+        "iface": new,
+        "old": pin.name,
+        "file": wanted.quoted(pin.path),
+        "base": wanted.quoted(pin.path.rpartition("/")[2]),
+        "mac": pin.mac,
+    }
     return Holds(
         f"{pin.path}:{pin.line} keeps the name {pin.name} for {pin.mac}, so that the card is called {new}",
         (Evidence(pin.path, pin.text, pin.line), *evidence),
