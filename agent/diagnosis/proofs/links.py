@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from agent.diagnosis.model import CantTell, Context, Evidence, Fails, Holds, Proof, ProofFunction, Severity
 from agent.diagnosis.proofs import names, parts, wanted
+from agent.facts.facts import Facts
+from agent.facts.netconfig.model import Manager
 from agent.facts.network import Link
 from agent.unknown import Unknown
 
@@ -66,6 +68,9 @@ def interface_down(context: Context) -> Proof:
     if wanted.only_a_log(facts):
         return wanted.not_looked_at(context)
     cards = wanted.cards(facts)
+    forgotten = _never_brought_up(facts)
+    if forgotten is not None and not parts.network_up(facts):
+        return forgotten
     if isinstance(cards, Unknown):
         return CantTell(cards.reason, wanted.log_values(context))
     if not wanted.settled(facts):
@@ -79,6 +84,24 @@ def interface_down(context: Context) -> Proof:
             continue
         return _down(context, link, str(needed[0].config.origin), needed[0].config.origin.path)
     return Fails("every configured network card is up, with carrier")
+
+
+def _never_brought_up(facts: Facts) -> Holds | None:
+    """ifupdown brings up what is marked auto or allow-hotplug: a host on which no card is stays off the network."""
+    if facts.managers.in_charge[:1] != (Manager.IFUPDOWN,):
+        return None
+    wants = [want for want in wanted.all_of(facts) if want.card and want.manager is Manager.IFUPDOWN]
+    if not wants or any(want.at_boot for want in wanted.all_of(facts)):
+        return None
+    origin = wants[0].config.origin
+    return Holds(
+        f"{origin} configures {wants[0].card}, and no line says auto {wants[0].card} or allow-hotplug {wants[0].card}",
+        (Evidence(origin.path, f"iface {wants[0].card}", origin.line),),
+        {"iface": wants[0].card, "file": origin.path},
+        Severity.CRITICAL,
+        (f"sed -i.saved '{origin.line}i auto {wants[0].card}' {{root}}{wanted.quoted(origin.path)}",),
+        (f"mv {{root}}{wanted.quoted(origin.path + '.saved')} {{root}}{wanted.quoted(origin.path)}",),
+    )
 
 
 def _down(context: Context, link: Link, origin: str, path: str) -> Holds:

@@ -91,6 +91,8 @@ def _server(facts: Facts) -> bool:
         return any(one.hardware and not one.loopback and parts.carries_network(one.name) for one in parts.links(facts))
     if facts.boot.kernels or facts.boot.module_folders:
         return True
+    if facts.target.list("/var/log/journal"):
+        return True  # it has booted
     return any(line.split()[1:2] == ["/"] for line in _fstab_lines(facts))
 
 

@@ -162,7 +162,7 @@ def gateway_off_subnet(context: Context) -> Proof:
     if wanted.only_a_log(facts):
         return wanted.not_looked_at(context)
     for each in gateways(facts):
-        if _working(facts, each) or not _outside(facts, each):
+        if not _outside(facts, each) or _works(context, each):
             continue
         origin, gateway = each.route.origin, each.route.gateway
         networks = ", ".join(str(one.network) for one in _addresses(facts, each))
@@ -170,17 +170,31 @@ def gateway_off_subnet(context: Context) -> Proof:
             f"{origin}: gateway {gateway} is outside {networks}",
             (Evidence(origin.path, f"gateway {gateway}", origin.line),),
             {"iface": each.want.config.name, "gateway": str(gateway), "file": wanted.quoted(origin.path)},
-            Severity.WARNING if parts.network_up(facts) else Severity.CRITICAL,
+            Severity.WARNING if _harmless(context, each) else Severity.CRITICAL,
         )
     return Fails("every configured gateway lies in a network of its interface")
 
 
-def _working(facts: Facts, each: Gateway) -> bool:
-    """The kernel has this very route: whatever the configuration looks like, it was taken."""
-    routes = facts.routes
+def _works(context: Context, each: Gateway) -> bool:
+    """The kernel has this very route: whatever the configuration looks like, it was taken. Where the manager
+    forces such a route in (onlink), it works only if the gateway answers from outside of the network."""
+    routes = context.facts.routes
     if isinstance(routes, Unknown):
         return False
-    return any(route.default and route.gateway == str(each.route.gateway) for route in routes)
+    if not any(route.default and route.gateway == str(each.route.gateway) for route in routes):
+        return False
+    return not (_forced(each) and isinstance(gateway_unreachable(context), Holds))
+
+
+def _forced(each: Gateway) -> bool:
+    """ifupdown and NetworkManager add onlink, or a route to the gateway, by themselves."""
+    return each.want.manager in (Manager.IFUPDOWN, Manager.NETWORKMANAGER)
+
+
+def _harmless(context: Context, each: Gateway) -> bool:
+    if not context.facts.target.live:
+        return _forced(each)  # it may answer all the same: that shows only on the running host
+    return parts.network_up(context.facts) and not isinstance(gateway_unreachable(context), Holds)
 
 
 def _siblings(facts: Facts, each: Gateway) -> list[Wanted]:
@@ -200,13 +214,17 @@ def _addresses(facts: Facts, each: Gateway) -> list[IPInterface]:
 
 def _outside(facts: Facts, each: Gateway) -> bool:
     gateway = each.route.gateway
-    if gateway is None or each.route.onlink or gateway.is_link_local or gateway.is_unspecified:
+    if gateway is None or gateway.is_link_local or gateway.is_unspecified:
+        return False
+    if each.route.onlink and not _forced(each):
         return False
     siblings = _siblings(facts, each)
     addresses = [one for want in siblings for one in want.config.addresses if one.interface.version == each.family]
     # Without an address, or with one whose length the manager guesses, nothing can be computed.
     if not addresses or not all(one.prefix_given for one in addresses):
         return False
+    if _forced(each) and any(one.interface.network.prefixlen >= one.interface.max_prefixlen - 1 for one in addresses):
+        return False  # a single address, with a gateway that must lie outside: meant so
     dynamic = {want.config.method4 if each.family == 4 else want.config.method6 for want in siblings}
     if dynamic & {Method.DHCP, Method.AUTO, Method.UNKNOWN}:
         return False

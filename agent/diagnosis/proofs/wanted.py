@@ -155,6 +155,7 @@ def absent(facts: Facts) -> tuple[Wanted, ...]:
     return tuple(
         want
         for want in all_of(facts)
+        if want.config.settings.get("generated-by") != "systemd"  # shipped for containers: nobody's wish
         if want.at_boot and want.card and want.card not in there and not macs & set(want.config.macs)
     )
 

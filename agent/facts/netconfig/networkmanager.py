@@ -40,6 +40,11 @@ _MAX = 512
 _MKSTEMP = 6  # characters that mkstemp(3) adds after a dot
 
 
+# In /run stand netplan's and cloud-init's profiles, and those that NetworkManager made up for cards without one:
+# "Wired connection 1" is what happens for want of a configuration, and is none.
+_WRITTEN = ("netplan-", "cloud-init-")
+
+
 def read(target: Target) -> ManagerConfig:
     """All profiles that NetworkManager would load, and why it leaves out the others."""
     files: list[str] = []
@@ -59,7 +64,7 @@ def read(target: Target) -> ManagerConfig:
             unread.append(f"{directory}: more than {_MAX} files, the others are not read")
         for name in list(names)[:_MAX]:
             path = f"{directory}/{name}"
-            if _ignored(name):
+            if _ignored(name) or (directory == _RUN and not name.startswith(_WRITTEN)):
                 continue
             if directory != ETC and not name.endswith(_EXTENSION):
                 text = f"{path}: not loaded by NetworkManager: the name does not end in {_EXTENSION}"

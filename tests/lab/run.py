@@ -1,0 +1,119 @@
+"""Acts scenarios out, two at a time, each in a process and namespaces of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from shutil import copytree
+
+from tests.lab.base import Log, prepare
+from tests.lab.isolation import REPOSITORY, isolated, lab_dir, run_folder
+from tests.lab.judge import Outcome, judge
+from tests.lab.scenarios.model import Scenario
+
+Job = tuple[str, Scenario]
+_AT_ONCE = 2
+_SECONDS = 300  # for one scenario, far more than any needs
+
+
+def jobs(suites: Sequence[str], scenarios: Sequence[Scenario]) -> list[Job]:
+    """Which scenario is acted out on which suite."""
+    return [
+        (suite, scenario)
+        for scenario in scenarios
+        for suite in suites
+        if not scenario.suites or suite in scenario.suites
+    ]
+
+
+class Lab:
+    """Prepares the disks, then runs all jobs in the background; `outcome` waits for one of them."""
+
+    def __init__(self, wanted: Sequence[Job], keep: Path | None = None, say: Log | None = None) -> None:
+        self._wanted = list(wanted)
+        self._keep = keep
+        self._say = say or Log()
+        self._futures: dict[tuple[str, str], Future[Outcome]] = {}
+        self._prepared: Future[None] = Future()
+        self._stop = threading.Event()
+        for suite, scenario in self._wanted:
+            self._futures[suite, scenario.name] = Future()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Lab:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def outcome(self, suite: str, scenario: Scenario) -> Outcome:
+        return self._futures[suite, scenario.name].result()
+
+    def _run(self) -> None:
+        try:
+            suites = sorted({suite for suite, _ in self._wanted})
+            prepare(suites, sorted({scenario.layer for _, scenario in self._wanted}), self._say)
+            with run_folder() as folder, ThreadPoolExecutor(_AT_ONCE) as pool:
+                list(pool.map(lambda numbered: self._one(folder, *numbered), enumerate(self._wanted)))
+        except BaseException as error:  # noqa: BLE001 - handed to those who wait
+            for future in self._futures.values():
+                if not future.done():
+                    future.set_exception(error)
+
+    def _one(self, run: Path, number: int, job: Job) -> None:
+        suite, scenario = job
+        future = self._futures[suite, scenario.name]
+        if self._stop.is_set():
+            future.cancel()
+            return
+        try:
+            future.set_result(judge(suite, scenario, self._act(run / str(number), suite, scenario)))
+        except Exception as error:  # noqa: BLE001 - handed to the one who waits
+            future.set_exception(error)
+
+    def _act(self, folder: Path, suite: str, scenario: Scenario) -> dict[str, object]:
+        folder.mkdir()
+        command = [sys.executable, "-m", "tests.lab.worker", str(folder), suite, scenario.name]
+        done = subprocess.run(
+            isolated(command, network=True),
+            cwd=REPOSITORY,
+            env={**os.environ, "LAB_DIR": str(lab_dir())},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_SECONDS,
+            check=False,
+        )
+        path = folder / "result.json"
+        if not path.exists():
+            return {"rounds": [], "error": done.stdout.decode(errors="replace")[-3000:] or f"exit {done.returncode}"}
+        result = json.loads(path.read_text())
+        if self._keep is not None:
+            self._keep_notes(folder, suite, scenario)
+        remove_disk(folder)
+        return dict(result)
+
+    def _keep_notes(self, folder: Path, suite: str, scenario: Scenario) -> None:
+        assert self._keep is not None
+        place = self._keep / f"{suite} {scenario.name.replace('/', '-')}"
+        for name in ("first", "second"):
+            if (folder / name).exists():
+                copytree(folder / name, place / name, dirs_exist_ok=True)
+        console = folder / "disk" / "console.log"
+        if console.exists():
+            (place / "console.log").write_bytes(console.read_bytes())
+
+
+def remove_disk(folder: Path) -> None:
+    """A stopped host's disk: its mounts went with its namespaces."""
+    from shutil import rmtree
+
+    rmtree(folder)
