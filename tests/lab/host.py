@@ -36,6 +36,13 @@ def _wear_finnix(folder: Path) -> None:
     release = folder / "os-release"
     release.write_text('PRETTY_NAME="Finnix 125"\nNAME="Finnix"\nID="finnix"\nID_LIKE="debian"\n')
     subprocess.run(["mount", "--bind", str(release), "/usr/lib/os-release"], check=True)
+    # A disk that can be looked into: its loop device goes with the mount, and that with the namespace.
+    disk, place = folder / "disk.img", folder / "other"
+    with disk.open("wb") as image:
+        image.truncate(8 << 20)
+    place.mkdir()
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(disk)], check=True)
+    subprocess.run(["mount", "-o", "loop,ro", str(disk), str(place)], check=True)
 
 
 class HostFailed(Exception):
