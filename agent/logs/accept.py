@@ -13,8 +13,11 @@ def accepts(pattern: Pattern, entry: Entry) -> bool:
     if trust is None:
         return not entry.ident or not pattern.idents or _among(entry.ident, pattern.idents)
     if trust.transport == "kernel":
-        bound = pattern.uids or pattern.units or pattern.comms or pattern.idents
-        return "kernel" in pattern.transports or (not pattern.transports and not bound)
+        if pattern.transports:
+            return "kernel" in pattern.transports
+        # Only root writes to the kernel's log (an initramfs, a generator before journald runs): the tag is its own.
+        bound = pattern.uids or pattern.units or pattern.comms
+        return not bound and (not pattern.idents or _among(entry.ident or "kernel", pattern.idents))
     if pattern.transports and trust.transport not in pattern.transports:
         return False
     if pattern.uids and trust.uid not in pattern.uids:

@@ -10,6 +10,7 @@ import io
 import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timezone
 from typing import BinaryIO
 
@@ -18,8 +19,8 @@ from agent.logs.collect import Collector
 from agent.logs.header import parse, split, when
 from agent.logs.lines import candidates
 from agent.logs.model import Found, Pattern, Unchecked
-from agent.logs.plan import BOOT, Plan
-from agent.logs.text import entry
+from agent.logs.plan import MARKS, Plan
+from agent.logs.text import Uncoloured, entry
 from agent.unknown import Unknown
 
 SMALL = 1024 * 1024  # bytes; a larger file is no paste: it is read as a log, a line at a time
@@ -55,27 +56,30 @@ STARTS = re.compile(r"\s*(?:\[|<\d|\* |[#$] |Loaded:|Active:|Docs:|Process:|Main
 
 def search_console(name: str, stream: BinaryIO, patterns: Sequence[Pattern]) -> Found:
     """Searches one captured text. Nothing in it has a proven writer: no entry carries trust."""
-    plan = Plan((*patterns, BOOT))
+    plan = Plan((*patterns, *MARKS))
     unchecked: list[Unchecked] = []
     collector = Collector(plan)
     counted: list[int] = []
     try:
-        head = stream.read(SMALL + 1)
+        head, damage = _at_most(stream, SMALL + 1)
         suffix = compressed.kind(name, head[:6])
         if suffix:
             opened = compressed.decompressed(_Rejoined(head, stream), suffix)  # type: ignore[arg-type]
             if isinstance(opened, Unknown):
                 return Found({}, (Unchecked(name, opened.reason),), (name,), 0)
             stream = opened
-            head = _at_most(stream, SMALL + 1)
+            head, damage = _at_most(stream, SMALL + 1)
         if len(head) <= SMALL:
             _search_text(name, _decode(head), plan, collector, counted)
+            if damage is not None:
+                raise damage
         else:
             _search_stream(name, _Rejoined(head, stream), plan, collector, counted)
     except compressed.DAMAGE as error:
         unchecked.append(Unchecked(name, f"damaged, read only in part: {error or type(error).__name__}"))
     hits = collector.hits()
-    hits.pop(BOOT.key, None)
+    for mark in MARKS:
+        hits.pop(mark.key, None)
     return Found(hits, tuple(unchecked), (name,), counted[0] if counted else 0)
 
 
@@ -102,15 +106,19 @@ class _Rejoined(io.RawIOBase):
         return data
 
 
-def _at_most(stream: BinaryIO, size: int) -> bytes:
+def _at_most(stream: BinaryIO, size: int) -> tuple[bytes, Exception | None]:
+    """So many bytes, or as many as there were before the stream's end or damage."""
     parts = []
-    while size > 0:
-        data = stream.read(size)
-        if not data:
-            break
-        parts.append(data)
-        size -= len(data)
-    return b"".join(parts)
+    try:
+        while size > 0:
+            data = stream.read(size)
+            if not data:
+                break
+            parts.append(data)
+            size -= len(data)
+    except compressed.DAMAGE as error:
+        return b"".join(parts), error
+    return b"".join(parts), None
 
 
 def _decode(data: bytes) -> str:
@@ -123,7 +131,7 @@ def _decode(data: bytes) -> str:
 
 def clean(text: str) -> str:
     """The text without what a terminal, a mail or a web page added to it."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", " ")
+    text = re.sub(r"\r+\n", "\n", text).replace("\r", "\n").replace("\0", " ")
     for _ in range(8):  # a word that was typed over
         text, changed = BACKSPACE.subn("", text)
         if not changed:
@@ -134,8 +142,10 @@ def clean(text: str) -> str:
 
 def _search_stream(name: str, stream: _Rejoined, plan: Plan, collector: Collector, counted: list[int]) -> None:
     now = time.time()
-    for line in candidates(stream, plan, counted):
-        header = parse(clean(line.data.decode("utf-8", "replace")).strip("\n"))
+    for line in candidates(Uncoloured(stream), plan, counted):
+        header = parse(clean((line.head or line.data).decode("utf-8", "replace")).strip("\n"))
+        if line.head:
+            header = replace(header, text=clean(line.data.decode("utf-8", "replace")).strip())
         made = entry(name, line.number, header, when(header, now, timezone.utc))
         collector.offer(made, line.patterns)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone, tzinfo
 
 # Month names as syslog and journalctl print them in the languages that servers are run in.
@@ -29,16 +29,17 @@ MONTHS = {
     )
     for name in names.split()
 }
+MONTHS.update({f"{number}月": number for number in range(1, 13)})
 CLOCK = r"(?P<clock>\d\d:\d\d:\d\d)(?:[.,]\d{1,9})?"
-MONTH = r"(?P<month>[^\W\d_]{3,10})\.?"
+MONTH = r"(?P<month>[^\W\d_]{3,10}|\d{1,2}月)\.?"
 WHEN = (
     rf"{MONTH} {{1,2}}(?P<day>\d{{1,2}})(?: (?P<year>\d{{4}}))? {CLOCK}(?: (?P<year2>\d{{4}}))?(?: [A-Z]{{3,4}})?",
     rf"(?P<day>\d{{1,2}})\.? {MONTH}(?: (?P<year>\d{{4}}))? {CLOCK}",
-    rf"(?P<iso>\d{{4}}-\d\d-\d\d)[T ]{CLOCK} ?(?P<zone>Z|[+-]\d\d:?\d\d)?",
+    rf"(?P<iso>\d{{4}}-\d\d-\d\d)[T ]{CLOCK} ?(?P<zone>Z\b|UTC\b|GMT\b|[+-]\d\d:?\d\d)?",
 )
 SEVERITIES = r"(?:(?:kern|user|mail|daemon|auth|authpriv|syslog|cron|local\d)\.[a-z]{3,7} )?"
 IDENT = r"(?P<ident>[A-Za-z_(/][^\s:\[\]]{0,63})(?:\[(?P<pid>\d{1,10})\])?:(?: |$)"
-HOST = r"(?:(?P<host>[^\s:\[\]]{1,255}) )?"
+HOST = r"(?:(?P<host>[^\s:\[\]]{1,255}|[0-9a-fA-F:.]{2,45}) )?"
 STAMPED = tuple(
     re.compile(rf"(?:[A-Z][a-z]{{2}} )?{when} {HOST}{SEVERITIES}{IDENT}(?P<text>.*)", re.DOTALL) for when in WHEN
 )
@@ -58,6 +59,18 @@ DMESG_TIME = re.compile(
     re.DOTALL,
 )
 PRIORITY = re.compile(r"<\d{1,3}>(?:1 )?")
+# RFC 5424: time, host, tag, pid, message id and structured data, each "-" where there is none.
+STRUCTURED = re.compile(
+    rf"{WHEN[2]} \S{{1,255}} (?P<ident>[^\s:\[]{{1,48}}) \S{{1,128}} \S{{1,32}} "
+    r"(?:-|(?:\[(?:[^\]\\]|\\.){0,2000}\]){1,8})(?: \ufeff?(?P<text>.*))?$",
+    re.DOTALL,
+)
+REPEATED = re.compile(r"message repeated \d{1,9} times: \[ ?(?P<text>.*)\]$", re.DOTALL)
+# What grep, docker compose and the like put before a line, when a log line follows.
+PREFIXED = re.compile(
+    r"(?:[\w./@+-]{1,120}(?::\d{1,7})?[:-]|\d{1,7}[:-] {0,2}|[\w.-]{1,60} {1,20}\| )"
+    r"(?=(?:[^\W\d_]{3,10}\.? {1,2}\d{1,2} |\d{4}-\d\d-\d\d[T ])\d\d:\d\d:\d\d|\[ {0,7}\d{1,8}\.\d{3,9}\] )"
+)
 GREP = re.compile(r"\d{1,7}[:-](?=[\[A-Z<])")
 # Where a new log line begins in the middle of another: published logs lose their line ends.
 EMBEDDED = re.compile(
@@ -88,8 +101,14 @@ def parse(line: str) -> Header:
     """Never fails: a line without any header is its own message."""
     line = line.strip()
     line = PRIORITY.sub("", line, count=1) if line.startswith("<") else line
-    if line[:1].isdigit():
+    prefixed = PREFIXED.match(line)
+    if prefixed:
+        line = line[prefixed.end() :]
+    elif line[:1].isdigit():
         line = GREP.sub("", line, count=1)
+    structured = STRUCTURED.match(line)
+    if structured and _month(structured):
+        return _with_uptime(_header(structured, "" if structured["ident"] == "-" else structured["ident"]))
     for expression in STAMPED:
         match = expression.match(line)
         if match and _month(match):
@@ -121,6 +140,9 @@ def _untimed(line: str) -> Header:
 
 def _with_uptime(header: Header) -> Header:
     """A kernel line in syslog repeats the kernel's own seconds; it is the kernel whose tag was cut."""
+    repeated = REPEATED.match(header.text)
+    if repeated:
+        header = replace(header, text=repeated["text"])
     match = UPTIME.match(header.text)
     if match is None:
         return header
@@ -150,7 +172,7 @@ def _header(match: re.Match[str], ident: str) -> Header:
         year = int(groups.get("year") or groups.get("year2") or 0)
         month, day = _month(match), int(match["day"])
     return Header(
-        match["text"],
+        match["text"] or "",
         ident.strip("()").rpartition("/")[2] if ident.startswith("/") else ident.strip("()"),
         month,
         day,
@@ -163,7 +185,7 @@ def _header(match: re.Match[str], ident: str) -> Header:
 def _zone(text: str | None) -> timezone | None:
     if not text:
         return None
-    if text == "Z":
+    if text in ("Z", "UTC", "GMT"):
         return timezone.utc
     digits = text[1:].replace(":", "")
     minutes = int(digits[:2]) * 60 + int(digits[2:4])

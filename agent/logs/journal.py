@@ -6,15 +6,17 @@ newest first, and what a reader silently leaves out becomes "unchecked".
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from agent.logs.collect import Collector
+from agent.logs.collect import KEEP, Collector
 from agent.logs.journal_file import JournalHeader, header
 from agent.logs.journal_readers import Raw, read_entries
+from agent.logs.lines import Hit, windows
 from agent.logs.model import Entry, Found, Hits, Match, Trust, Unchecked
 from agent.logs.plan import Plan
 from agent.target import Target
@@ -23,7 +25,9 @@ from agent.unknown import Unknown
 FOLDERS = ("/run/log/journal", "/var/log/journal")
 BATCH = 4096  # entries whose messages are searched at once
 BUDGET = 120.0  # seconds for all journals together
-DONE = 0.98  # share of the promised entries below which a file counts as read in part
+MOST_FILES = 500
+MACHINE = re.compile(r"[0-9a-f]{32}(?:\..{1,200})?")  # a machine id, and a namespace of it
+SYSTEM = re.compile(r"system(?:@.{1,200})?\.journal~?")
 
 
 @dataclass
@@ -92,6 +96,28 @@ def search_journal(
 
 def _files(target: Target, stack: ExitStack, unchecked: list[Unchecked]) -> Iterable[_File]:
     """The system journals (not the users' own: these prove nothing about the host)."""
+    for path in _paths(target, unchecked):
+        stream = target.open(path)
+        if isinstance(stream, Unknown):
+            unchecked.append(Unchecked(path, stream.reason))
+            continue
+        stack.enter_context(stream)
+        found = header(stream)
+        if isinstance(found, Unknown):
+            unchecked.append(Unchecked(path, f"can't be read: {found.reason}"))
+        elif found.entries:
+            yield _File(path, stream, found)
+
+
+def _paths(target: Target, unchecked: list[Unchecked]) -> list[str]:
+    """Journals of this machine; of all machine ids that are there, where it has none under its own.
+
+    Another id's journals are a container's, or of the host that the image was made on.
+    """
+    text = target.text("/etc/machine-id")
+    own = "" if isinstance(text, Unknown) else text.strip()[:32]
+    mine: list[str] = []
+    others: list[str] = []
     for folder in FOLDERS:
         machines = target.list(folder)
         if isinstance(machines, Unknown):
@@ -99,45 +125,47 @@ def _files(target: Target, stack: ExitStack, unchecked: list[Unchecked]) -> Iter
                 unchecked.append(Unchecked(folder, machines.reason))
             continue
         for machine in machines:
+            if not MACHINE.fullmatch(machine):
+                continue
             names = target.list(f"{folder}/{machine}")
-            for name in () if isinstance(names, Unknown) else names:
-                path = f"{folder}/{machine}/{name}"
-                if not name.startswith("system") or not name.endswith((".journal", ".journal~")):
-                    continue
-                stream = target.open(path)
-                if isinstance(stream, Unknown):
-                    unchecked.append(Unchecked(path, stream.reason))
-                    continue
-                stack.enter_context(stream)
-                found = header(stream)
-                if isinstance(found, Unknown):
-                    unchecked.append(Unchecked(path, f"can't be read: {found.reason}"))
-                elif found.entries:
-                    yield _File(path, stream, found)
+            if isinstance(names, Unknown):
+                if machine == own or not own:
+                    unchecked.append(Unchecked(f"{folder}/{machine}", names.reason))
+                continue
+            found = [f"{folder}/{machine}/{name}" for name in names if SYSTEM.fullmatch(name)]
+            (mine if machine == own else others).extend(found)
+    chosen = mine or others
+    if len(chosen) > MOST_FILES:
+        unchecked.append(Unchecked("journal", f"of {len(chosen)} files the first {MOST_FILES} were read"))
+    return chosen[:MOST_FILES]
 
 
 @dataclass
-class _Reading:
+class _Result:
     entries: int = 0
+    silent: int = 0  # entries without a message that could be read
     matches: list[tuple[Match, str]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     problem: str = ""
 
 
-def _search_file(target: Target, file: _File, plan: Plan, since: float | None, boots: _Boots, ends: float) -> _Reading:
-    reading = _Reading()
-    source = read_entries(target, file.stream, file.header.entries)
-    if isinstance(source, Unknown):
-        reading.problem = f"can't be read: {source.reason}"
-        return reading
+def _search_file(target: Target, file: _File, plan: Plan, since: float | None, boots: _Boots, ends: float) -> _Result:
+    result = _Result()
+    reading = read_entries(target, file.stream)
+    if isinstance(reading, Unknown):
+        result.problem = f"can't be read: {reading.reason}"
+        return result
     stopped = ""
     collector = Collector(plan)
-    found: dict[int, str] = {}  # entry's id() to its boot
+    found: dict[str, str] = {}  # cursor to boot
     batch: list[Raw] = []
     try:
-        for raw in source:  # oldest first
-            reading.entries += 1
+        for raw in reading.entries:
+            result.entries += 1
             boots.see(raw.boot, raw.time)
+            if raw.message is None:
+                result.silent += 1
+                continue
             if since is not None and raw.time < since:
                 continue
             batch.append(raw)
@@ -147,69 +175,75 @@ def _search_file(target: Target, file: _File, plan: Plan, since: float | None, b
                 if time.monotonic() > ends:
                     stopped = "read only in part: the journals took too long to read"
                     break
-        _search_batch(batch, plan, collector, found)
     except OSError as error:
         stopped = f"damaged, read only in part: {error.strerror or error}"
-    hits = collector.hits()
-    for key, value in hits.items():
-        reading.counts[key] = value.count
-        reading.matches += [(match, found.get(id(match.entry), "")) for match in value.matches]
-    promised = file.header.entries
-    if stopped:
-        reading.problem = stopped
-    elif reading.entries < promised * DONE and not file.header.unclean:
-        reading.problem = f"damaged: {reading.entries} of {promised} entries could be read"
-    elif file.header.missing:
-        reading.problem = f"cut short: {reading.entries} of {promised} entries could be read"
-    elif not reading.entries:
-        reading.problem = f"none of its {promised} entries could be read"
-    return reading
+    _search_batch(batch, plan, collector, found)
+    reading.close()
+    for key, value in collector.hits().items():
+        result.counts[key] = value.count
+        result.matches += [(match, found.get(match.entry.cursor, "")) for match in value.matches]
+    result.problem = stopped or _problem(file.header, result, reading.most)
+    return result
 
 
-def _search_batch(batch: Sequence[Raw], plan: Plan, collector: Collector, found: dict[int, str]) -> None:
-    """Looks for the literals in the messages of all entries at once."""
+def _problem(promised: JournalHeader, result: _Result, most: int) -> str:
+    """What the reader did not say: fewer entries than the file's header counts, and no error."""
+    share = f"{result.entries} of {promised.entries} entries could be read"
+    if most and result.entries == most < promised.entries:
+        return f"only its newest {most} entries were read, for want of systemd-python"
+    if promised.missing:
+        return f"cut short: {share}"
+    # A crash may have counted one that it did not link.
+    if result.entries < promised.entries - 1 or not result.entries:
+        return f"damaged: {share}"
+    if result.silent:
+        return f"{result.silent} of its entries have no message that could be read"
+    return ""
+
+
+def _search_batch(batch: Sequence[Raw], plan: Plan, collector: Collector, found: dict[str, str]) -> None:
+    """Looks for the literals in the messages of all entries at once, each behind its tag as in a text log."""
     if not batch:
         return
+    texts = [raw.ident + b": " + (raw.message or b"").replace(b"\n", b" ") for raw in batch]
     starts: list[int] = []
     size = 0
-    for raw in batch:
+    for text in texts:
         starts.append(size)
-        size += len(raw.message) + 1
-    text = b"\n".join(raw.message for raw in batch)
-    wanted: dict[int, set[int]] = {}
+        size += len(text) + 1
+    wanted: dict[int, list[Hit]] = {}
     index = 0
-    for offset, patterns in plan.find(text):
+    for offset, patterns in plan.find(b"\n".join(texts)):
         while index + 1 < len(starts) and starts[index + 1] <= offset:
             index += 1
-        wanted.setdefault(index, set()).update(patterns)
-    for number, indices in wanted.items():
+        skipped = starts[index] + len(batch[index].ident) + 2
+        wanted.setdefault(index, []).append((max(0, offset - skipped), patterns))
+    for number, hits in wanted.items():
         raw = batch[number]
-        entry = _entry(raw)
-        if collector.offer(entry, sorted(indices)):
-            found[id(entry)] = raw.boot
+        message = texts[number][len(raw.ident) + 2 :]
+        entry = _entry(raw, message)
+        matched: set[int] = set()
+        for piece in windows(message, hits, 0, b"", b""):
+            part = replace(entry, text=piece.data.decode("utf-8", "replace"))
+            matched.update(collector.offer(part, [index for index in piece.patterns if index not in matched]))
+        if matched:
+            found[raw.cursor] = raw.boot
 
 
-def _entry(raw: Raw) -> Entry:
+def _entry(raw: Raw, message: bytes) -> Entry:
     fields = raw.fields()
-    pid = _number(fields.get("_PID", ""))
+    uid, pid = _number(fields.get("_UID", "")), _number(fields.get("_PID", ""))
     unit = fields.get("_SYSTEMD_UNIT", "")
-    if pid == 1 and _number(fields.get("_UID", "")) == 0:
+    if pid == 1 and uid == 0:
         # What the service manager says of a unit is as good as the unit's own word.
         unit = fields.get("UNIT", unit)
     return Entry(
         "journal",
-        raw.message.decode("utf-8", "replace"),
-        cursor=raw.cursor(),
+        message.decode("utf-8", "replace"),
+        cursor=raw.cursor,
         time=raw.time,
-        ident=fields.get("SYSLOG_IDENTIFIER", ""),
-        trust=Trust(
-            fields.get("_TRANSPORT", ""),
-            _number(fields.get("_UID", "")),
-            pid,
-            unit,
-            fields.get("_COMM", ""),
-            fields.get("_EXE", ""),
-        ),
+        ident=raw.ident.decode("utf-8", "replace"),
+        trust=Trust(fields.get("_TRANSPORT", ""), uid, pid, unit, fields.get("_COMM", ""), fields.get("_EXE", "")),
     )
 
 
@@ -218,14 +252,12 @@ def _number(text: str) -> int | None:
 
 
 def _merge(matches: list[tuple[Match, str]], counts: dict[str, int], order: dict[str, int]) -> dict[str, Hits]:
-    from dataclasses import replace
-
     by_key: dict[str, list[Match]] = {}
     for match, boot in matches:
         numbered = replace(match.entry, boot=order.get(boot))
         by_key.setdefault(match.key, []).append(Match(match.key, numbered, match.groups))
     return {
-        key: Hits(key, counts[key], tuple(sorted(found, key=lambda match: match.entry.time or 0.0)))
+        key: Hits(key, counts[key], tuple(sorted(found, key=lambda match: match.entry.time or 0.0)[-KEEP:]))
         for key, found in by_key.items()
     }
 

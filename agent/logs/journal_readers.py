@@ -5,116 +5,159 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from agent.target import Target
 from agent.unknown import Maybe, Unknown, Why
 
-FIELDS = ("_TRANSPORT", "_UID", "_PID", "_SYSTEMD_UNIT", "_COMM", "_EXE", "UNIT", "SYSLOG_IDENTIFIER")
-JOURNALCTL_ENTRIES = 100_000  # the newest; its output is held in memory
+FIELDS = ("_TRANSPORT", "_UID", "_PID", "_SYSTEMD_UNIT", "_COMM", "_EXE", "UNIT")
+LONGEST = 64 * 1024  # bytes of a field
+JOURNALCTL_ENTRIES = 40_000  # the newest; its output is held in memory
 JOURNALCTL_SECONDS = 60.0
-JOURNALCTL_BYTES = 96 * 1024 * 1024
+JOURNALCTL_BYTES = 40 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Raw:
-    """One entry. ``fields`` and ``cursor`` are asked for only where the message may match; they are
-    valid until the next entry is taken when the reader is systemd-python's (it moves on)."""
+    """One entry. ``message`` is None where the file holds none that can be read. ``fields`` is asked only
+    where the message may match, for a reader has to go back for them."""
 
-    message: bytes
+    message: bytes | None
+    ident: bytes  # SYSLOG_IDENTIFIER
     time: float  # seconds since the epoch
     boot: str  # 32 hexadecimal digits
+    cursor: str
     fields: Callable[[], Mapping[str, str]]
-    cursor: Callable[[], str]
 
 
-def read_entries(target: Target, stream: BinaryIO, promised: int) -> Maybe[Iterator[Raw]]:
-    """All entries, oldest first. Unknown when no reader can read the file at all."""
+@dataclass(frozen=True)
+class Reading:
+    """A file's entries, oldest first; ``most`` where only so many of the newest are given. ``close`` it after."""
+
+    entries: Iterator[Raw]
+    close: Callable[[], None]
+    most: int = 0
+
+
+def read_entries(target: Target, stream: BinaryIO) -> Maybe[Reading]:
+    """Unknown when no reader can read the file at all. OSError may come while reading."""
     by_library = _library(stream)
     if not isinstance(by_library, Unknown):
         return by_library
-    by_command = _command(target, stream, promised)
+    by_command = _command(target, stream)
     if not isinstance(by_command, Unknown):
         return by_command
-    return by_library if by_command.absent else by_command
+    if by_library.absent and not by_command.absent:
+        return by_command
+    if not by_library.absent:
+        return by_library
+    return Unknown("neither systemd-python nor journalctl is there to read it", Why.ABSENT)
 
 
-def _library(stream: BinaryIO) -> Maybe[Iterator[Raw]]:
+class _Reader(Protocol):
+    """What is used of systemd-python's reader; its own Python layer converts every field and is slow."""
+
+    data_threshold: int
+
+    def seek_head(self) -> None: ...
+
+    def seek_cursor(self, cursor: str) -> None: ...
+
+    def close(self) -> None: ...
+
+    def _next(self) -> bool: ...
+
+    def _get(self, name: str) -> object: ...
+
+    def _get_cursor(self) -> str: ...
+
+    def _get_realtime(self) -> int: ...
+
+    def _get_monotonic(self) -> tuple[int, object]: ...
+
+
+def _library(stream: BinaryIO) -> Maybe[Reading]:
     try:
-        reader_module = importlib.import_module("systemd._reader")
-        id128 = importlib.import_module("systemd.id128")
+        module = importlib.import_module("systemd._reader")
     except ImportError:
         return Unknown("systemd-python is not installed", Why.ABSENT)
-    del id128
+    readers: list[_Reader] = []
     try:
-        descriptor = os.dup(stream.fileno())
-        reader = reader_module._Reader(0, None, [descriptor])
-        reader.data_threshold = 64 * 1024
-        reader.seek_head()
+        readers.append(_reader(module._Reader, stream))
+        readers[0].seek_head()
+        readers.append(_reader(module._Reader, stream))  # goes back for fields, while the first goes on
     except (OSError, ValueError, TypeError) as error:
+        _close(readers)
         return Unknown(f"libsystemd: {getattr(error, 'strerror', None) or error}", Why.UNREADABLE)
-    return _library_entries(reader)
+    return Reading(_library_entries(*readers), lambda: _close(readers))
 
 
-def _library_entries(reader: object) -> Iterator[Raw]:
-    step = getattr(reader, "_next")  # noqa: B009
-    get = getattr(reader, "_get")  # noqa: B009
-    realtime = getattr(reader, "_get_realtime")  # noqa: B009
-    monotonic = getattr(reader, "_get_monotonic")  # noqa: B009
-    while step():
-        try:
-            message = get("MESSAGE")
-        except (KeyError, OSError):
-            continue
-        boot = monotonic()[1]
-        when = realtime() / 1e6
-        text = message if isinstance(message, bytes) else str(message).encode("utf-8", "replace")
-        yield _fetched(reader, text.replace(b"\n", b" "), when, _hex(boot))
-
-
-def _hex(boot: object) -> str:
-    text = getattr(boot, "hex", None)
-    return str(text() if callable(text) else text or boot)
-
-
-def _fetched(reader: object, message: bytes, when: float, boot: str) -> Raw:
-    """An entry that remembers where it stands, to fetch its fields when they are asked for."""
-    cursor: str = getattr(reader, "_get_cursor")()  # noqa: B009
-
-    def fields() -> Mapping[str, str]:
-        here: str = getattr(reader, "_get_cursor")()  # noqa: B009
-        moved = here != cursor
-        if moved:
-            _seek(reader, cursor)
-        found = {name: value for name in FIELDS if (value := _field(reader, name))}
-        if moved:
-            _seek(reader, here)
-        return found
-
-    return Raw(message, when, boot, fields, lambda: cursor)
-
-
-def _seek(reader: object, cursor: str) -> None:
-    getattr(reader, "seek_cursor")(cursor)  # noqa: B009
-    getattr(reader, "_next")()  # noqa: B009
-
-
-def _field(reader: object, name: str) -> str:
+def _reader(make: Callable[..., _Reader], stream: BinaryIO) -> _Reader:
+    descriptor = os.dup(stream.fileno())  # libsystemd closes it
     try:
-        value = getattr(reader, "_get")(name)  # noqa: B009
-    except (KeyError, OSError):
-        return ""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        # The default flags (local entries only) are refused together with files.
+        reader = make(flags=0, files=[descriptor])
+    except BaseException:
+        os.close(descriptor)
+        raise
+    reader.data_threshold = LONGEST
+    return reader
 
 
-def _command(target: Target, stream: BinaryIO, promised: int) -> Maybe[Iterator[Raw]]:
+def _close(readers: Iterable[_Reader]) -> None:
+    for reader in readers:
+        reader.close()
+
+
+def _library_entries(reader: _Reader, finder: _Reader) -> Iterator[Raw]:
+    try:
+        while reader._next():
+            cursor = reader._get_cursor()
+            yield Raw(
+                _field(reader, "MESSAGE"),
+                _field(reader, "SYSLOG_IDENTIFIER") or b"",
+                reader._get_realtime() / 1e6,
+                _hexadecimal(reader._get_monotonic()[1]),
+                cursor,
+                lambda cursor=cursor: _fields(finder, cursor),  # type: ignore[misc]
+            )
+    except ValueError as error:
+        raise OSError(str(error)) from error
+
+
+def _hexadecimal(boot: object) -> str:
+    """A boot id: bytes, or a UUID, by the library's version."""
+    return boot.hex() if isinstance(boot, bytes) else str(getattr(boot, "hex", boot))
+
+
+def _fields(finder: _Reader, cursor: str) -> Mapping[str, str]:
+    """An entry's trusted fields; none where the way back is damaged, and then nobody is believed."""
+    try:
+        finder.seek_cursor(cursor)
+        if not finder._next() or finder._get_cursor() != cursor:
+            return {}
+    except (OSError, ValueError):
+        return {}
+    values = {name: _field(finder, name) for name in FIELDS}
+    return {name: value.decode("utf-8", "replace") for name, value in values.items() if value}
+
+
+def _field(reader: _Reader, name: str) -> bytes | None:
+    try:
+        value = reader._get(name)
+    except (KeyError, OSError):  # absent; or damaged, or compressed in a way that can't be read
+        return None
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+
+
+def _command(target: Target, stream: BinaryIO) -> Maybe[Reading]:
     argv = [
         "journalctl",
         f"--file=/proc/{os.getpid()}/fd/{stream.fileno()}",
         "--output=json",
-        f"--output-fields=MESSAGE,_BOOT_ID,{','.join(FIELDS)}",
+        f"--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_BOOT_ID,{','.join(FIELDS)}",
         "--all",
         "--no-pager",
         "--quiet",
@@ -123,36 +166,45 @@ def _command(target: Target, stream: BinaryIO, promised: int) -> Maybe[Iterator[
     output = target.run(argv, timeout=JOURNALCTL_SECONDS, limit=JOURNALCTL_BYTES)
     if isinstance(output, Unknown):
         return output
-    if output.exit != 0 or (promised and not output.stdout.strip()):
+    if output.exit != 0 or not output.stdout.strip():
         reason = output.stderr.strip().split("\n")[0] or "it gave no entries"
         return Unknown(f"journalctl: {reason}", Why.UNREADABLE)
-    return _command_entries(output.stdout)
+    return Reading(_command_entries(output.stdout), lambda: None, JOURNALCTL_ENTRIES)
 
 
 def _command_entries(text: str) -> Iterator[Raw]:
-    for line in text.split("\n"):
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
         try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(record, dict):
-            continue
-        message = record.get("MESSAGE")
-        if isinstance(message, list):  # bytes that are no UTF-8
-            message = bytes(byte for byte in message if isinstance(byte, int) and 0 <= byte < 256)
-        elif isinstance(message, str):
-            message = message.encode("utf-8", "replace")
-        else:
-            continue
-        yield _recorded(message.replace(b"\n", b" "), record)
+            record = json.loads(text[start:end])
+        except (ValueError, RecursionError):
+            record = None
+        start = end + 1
+        if isinstance(record, dict):
+            yield _recorded(record)
 
 
-def _recorded(message: bytes, record: Mapping[str, object]) -> Raw:
-    stamp = str(record.get("__REALTIME_TIMESTAMP", "0"))
+def _recorded(record: Mapping[str, object]) -> Raw:
+    stamp = str(record.get("__REALTIME_TIMESTAMP", ""))
+    values = {name: value for name in FIELDS if (value := _bytes(record.get(name)))}
     return Raw(
-        message,
-        int(stamp) / 1e6 if stamp.isdigit() else 0.0,
+        _bytes(record.get("MESSAGE")),
+        _bytes(record.get("SYSLOG_IDENTIFIER")) or b"",
+        int(stamp) / 1e6 if stamp.isascii() and stamp.isdigit() and len(stamp) < 20 else 0.0,
         str(record.get("_BOOT_ID", "")),
-        lambda: {name: str(record[name]) for name in FIELDS if record.get(name)},
-        lambda: str(record.get("__CURSOR", "")),
+        str(record.get("__CURSOR", "")),
+        lambda: {name: value.decode("utf-8", "replace") for name, value in values.items()},
     )
+
+
+def _bytes(value: object) -> bytes | None:
+    """A field in journalctl's JSON: text, or a list of bytes where it is no UTF-8, or a list of several values."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace")
+    if isinstance(value, list):
+        if value and isinstance(value[0], (str, list)):
+            return _bytes(value[0])
+        return bytes(byte for byte in value if isinstance(byte, int) and 0 <= byte < 256)
+    return None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from agent.logs.plan import Plan
 
-BLOCK = 1024 * 1024  # bytes read at once
-LONGEST = 64 * 1024  # bytes of a line that are handed on; the rest of it is searched in pieces
-CONTEXT = 2048  # bytes kept before a literal in a piece of an overlong line
+BLOCK = 1024 * 1024  # bytes read at once; a line that is longer is searched in parts
+WINDOW = 4096  # bytes in which a regex is run: a line's beginning, and what stands around a literal further on
+CONTEXT = WINDOW // 2
+STEP = 1024  # literals closer than this to the last window's literal are within that window
+
+Hit = tuple[int, tuple[int, ...]]  # offset of a literal, and the patterns that it leads to
 
 
 class Readable(Protocol):
@@ -21,81 +24,149 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Line:
-    """A line (or a piece of an overlong one) that holds literals. ``number`` counts from 1."""
+    """A line that holds literals, or a window of a long one. ``number`` counts from 1.
+
+    ``head`` is empty for a whole line; for a window it is the line's beginning, where time and tag stand.
+    Windows of one line share its number.
+    """
 
     number: int
     data: bytes
     patterns: tuple[int, ...]
+    head: bytes = b""
+
+
+@dataclass
+class _Open:
+    """The line that the buffer begins with, when its beginning has been searched and let go."""
+
+    head: bytes = b""
+    searched: int = 0  # bytes at the buffer's beginning whose literals have been seen
 
 
 def candidates(stream: Readable, plan: Plan, counted: list[int] | None = None) -> Iterator[Line]:
     """The lines of a stream that may match, in order. ``counted`` gets the number of lines read.
 
-    OSError and EOFError of the stream reach the caller.
+    An error of the stream (damage, a disk's error) is raised after everything before it was searched.
     """
-    overlap = max(plan.longest, 1) - 1
     number = 1  # of the line that the buffer begins with
     rest = b""
-    while True:
-        block = stream.read(BLOCK)
+    line = _Open()
+    error: Exception | None = None
+    while error is None:
+        block, error = _fill(stream)
         data = rest + block if rest else block
-        if not data:
+        last = not block or error is not None
+        end = len(data) if last else data.rfind(b"\n") + 1
+        if end:
+            yield from _lines(data[:end], number, plan, line)
+            number += data.count(b"\n", 0, end)
+            rest, line = data[end:], _Open()
+            if last:
+                number += bool(data) and not data.endswith(b"\n")
+                break
+        elif last:
             break
-        if not block:
-            whole, rest = data, b""
+        elif len(data) >= max(BLOCK, 4 * CONTEXT):
+            rest = yield from _part(data, number, plan, line)
         else:
-            end = data.rfind(b"\n") + 1
-            if end:
-                whole, rest = data[:end], data[end:]
-            elif len(data) >= BLOCK:
-                yield from _piece(data, number, plan)
-                rest = data[-(CONTEXT + overlap) :]
-                continue
-            else:
-                rest = data
-                continue
-        yield from _lines(whole, number, plan)
-        number += whole.count(b"\n")
-        if not block:
-            number += not whole.endswith(b"\n")
-            break
+            rest = data
     if counted is not None:
         counted.append(number - 1)
+    if error is not None:
+        raise error
 
 
-def _lines(data: bytes, number: int, plan: Plan) -> Iterator[Line]:
-    """Candidates in whole lines."""
+def _fill(stream: Readable) -> tuple[bytes, Exception | None]:
+    """A block, gathered from a stream that may give less at a time; and what ended it, if an error did."""
+    parts: list[bytes] = []
+    missing = BLOCK
+    try:
+        while missing > 0:
+            data = stream.read(missing)
+            if not data:
+                break
+            parts.append(data)
+            missing -= len(data)
+    except Exception as error:  # noqa: BLE001 - given on to the caller, after what was read
+        return b"".join(parts), error
+    return b"".join(parts), None
+
+
+def _part(data: bytes, number: int, plan: Plan, line: _Open) -> Generator[Line, None, bytes]:
+    """Searches a part of a line without an end in sight; returns what the next part begins with."""
+    if not line.head:
+        data = data.lstrip(b"\0")  # the run of zeros that a crash leaves stands before a line, not in it
+        if len(data) < 4 * CONTEXT:
+            return data
+        line.head = data[:WINDOW]
+    cut = len(data) - CONTEXT  # literals beyond have not all their context yet
+    hits = [(offset, indices) for offset, indices in plan.find(data) if line.searched <= offset < cut]
+    first = not line.searched
+    yield from windows(data, hits, number, b"" if first else line.head, line.head)
+    line.searched = CONTEXT
+    return data[cut - CONTEXT :]
+
+
+def _lines(data: bytes, number: int, plan: Plan, line: _Open) -> Iterator[Line]:
+    """Candidates in a buffer that ends with a line's end; its first line may have begun before."""
     start = end = -1
     counted = 0  # where the newlines are counted up to
-    found: set[int] = set()
-    for offset, indices in plan.find(data):
+    found: list[Hit] = []
+    for hit in plan.find(data):
+        offset = hit[0]
         if offset >= end:
             if found:
-                yield _line(data, start, end, number, found)
+                yield from _line(data, start, end, number, found, line)
+                found = []
             start = data.rfind(b"\n", 0, offset) + 1
             end = data.find(b"\n", offset)
             end = len(data) if end < 0 else end
             number += data.count(b"\n", counted, start)
             counted = start
-            found = set()
-        found.update(indices)
+        if start or offset >= line.searched:
+            found.append(hit)
     if found:
-        yield _line(data, start, end, number, found)
+        yield from _line(data, start, end, number, found, line)
 
 
-def _line(data: bytes, start: int, end: int, number: int, found: set[int]) -> Line:
-    return Line(number, data[start : min(end, start + LONGEST)], tuple(sorted(found)))
+def _line(data: bytes, start: int, end: int, number: int, found: list[Hit], line: _Open) -> Iterable[Line]:
+    opened = b"" if start else line.head
+    text = data[start:end]
+    if text[:1] == b"\0" and not opened:
+        text = text.lstrip(b"\0")
+    if len(text) <= WINDOW and not opened:
+        return (Line(number, text, _together(found)),)
+    skipped = end - len(text)
+    hits = [(offset - skipped, indices) for offset, indices in found]
+    return windows(text, hits, number, opened, opened or text[:WINDOW])
 
 
-def _piece(data: bytes, number: int, plan: Plan) -> Iterator[Line]:
-    """Candidates in a block without any line end: what stands around the literals."""
-    start = until = -1
-    found: set[int] = set()
-    for offset, indices in plan.find(data):
-        if offset >= until:
-            if found:
-                yield Line(number, data[start:until], tuple(sorted(found)))
-            start, until, found = max(0, offset - CONTEXT), offset + CONTEXT, set()
-        found.update(indices)
-    if found:
-        yield Line(number, data[start:until], tuple(sorted(found)))
+def windows(data: bytes, hits: Iterable[Hit], number: int, opened: bytes, head: bytes) -> Iterator[Line]:
+    """What stands around the literals of a long line: its beginning once (unless it was ``opened`` before),
+    then a window around each literal further on."""
+    near: list[Hit] = []
+    far: list[Hit] = []
+    for hit in hits:
+        (near if not opened and hit[0] < WINDOW - CONTEXT // 2 else far).append(hit)
+    if near:
+        yield Line(number, data[:WINDOW], _together(near))
+    begun: list[Hit] = []
+    for hit in far:
+        if begun and hit[0] - begun[0][0] > STEP:
+            yield _window(data, begun, number, head)
+            begun = []
+        begun.append(hit)
+    if begun:
+        yield _window(data, begun, number, head)
+
+
+def _window(data: bytes, hits: list[Hit], number: int, head: bytes) -> Line:
+    start = max(0, hits[0][0] - CONTEXT)
+    return Line(number, data[start : hits[0][0] + CONTEXT], _together(hits), head)
+
+
+def _together(hits: list[Hit]) -> tuple[int, ...]:
+    if len(hits) == 1:
+        return hits[0][1]
+    return tuple(sorted({index for _, indices in hits for index in indices}))

@@ -51,10 +51,18 @@ def required_literals(regex: str) -> Choice:
     """
     tree = parser.parse(regex)
     nodes: list[Node] = list(tree)  # type: ignore[call-overload]
-    choices = [choice for choice in _choices(nodes, tree.state.flags) if _worth(choice) >= SHORTEST]
+    found = (frozenset(map(_untagged, choice)) for choice in _choices(nodes, tree.state.flags))
+    choices = [choice for choice in found if _worth(choice) >= SHORTEST]
     if not choices:
         raise NoLiteral(f"no literal of {SHORTEST} letters that every match must hold")
     return max(choices, key=_rank)
+
+
+def _untagged(literal: bytes) -> bytes:
+    """A regex may match across the syslog tag ("ifup: failed"), where the log has "ifup[311]: failed":
+    the longer side of such a joint is what the line surely holds."""
+    tag, joint, text = literal.partition(b": ")
+    return literal if not tag or not joint or b" " in tag else max(tag, joint + text, key=len)
 
 
 def _rank(choice: AbstractSet[bytes]) -> tuple[bool, int, int, int]:

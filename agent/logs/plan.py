@@ -17,6 +17,15 @@ ATOMS = (8, 6)  # bytes of a piece that several literals may share
 
 # The kernel's first line, by which text logs tell one boot from the next.
 BOOT = Pattern("boot", r"(?:^|\s)(?:Linux version \d|Booting Linux on physical CPU)", idents=("kernel",))
+# The log daemon's own first line. It comes before the kernel's: what was said while it was not yet there to
+# hear it stands between the two, and belongs to the boot that begins.
+LOGGER = Pattern(
+    "logger",
+    r"\[origin software=\"rsyslogd\".{0,300}\] (?:\(re\))?start"
+    r"|^syslogd \d[\w.#-]{0,20}: restart|^syslogd started: BusyBox|^syslog-ng starting up",
+    idents=("rsyslogd", "syslogd", "syslog-ng", "syslog"),
+)
+MARKS = (BOOT, LOGGER)
 
 
 class Plan:

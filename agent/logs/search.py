@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from agent.logs.journal import search_journal
 from agent.logs.model import Entry, Found, Hits, Match, Pattern, Unchecked, merge
-from agent.logs.plan import BOOT, Plan
+from agent.logs.plan import MARKS, Plan
 from agent.logs.text import search_texts
 from agent.target import Target
 
@@ -22,7 +22,7 @@ def search(
 ) -> Found:
     """journald's files and the text logs. ``since`` in seconds since the epoch."""
     say = progress or (lambda step: None)
-    plan = Plan((*patterns, BOOT))
+    plan = Plan((*patterns, *MARKS))
     journal, began = search_journal(target, plan, since, say)
     texts = search_texts(target, plan, since, say)
     if began is not None:
@@ -34,12 +34,14 @@ def search(
 
 
 def _dated(found: Found, began: float) -> Found:
-    """Entries of text logs whose boot is unknown belong to the boot that the journal dates."""
+    """The journal knows when the newest boot began: text logs that went out of use have older boots only."""
 
     def boot(entry: Entry) -> Entry:
-        if entry.boot is not None or entry.time is None:
+        if entry.time is None:
             return entry
-        return replace(entry, boot=0 if entry.time >= began - SLACK else -1)
+        if entry.time >= began - SLACK:
+            return replace(entry, boot=0)
+        return replace(entry, boot=min(entry.boot or 0, -1))
 
     hits = {
         key: Hits(key, value.count, tuple(Match(m.key, boot(m.entry), m.groups) for m in value.matches))
