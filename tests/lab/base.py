@@ -38,7 +38,10 @@ _PACKAGES = (
     "python3-systemd",
 )
 _LIBRARIES = ("distro>=1.8", "pyroute2>=0.7.2", "PyYAML>=6.0", "tomli>=2.0")
-_LAB_UNITS = {
+_FILES = {
+    "/etc/hostname": "host\n",
+    "/etc/hosts": "127.0.0.1 localhost\n127.0.1.1 host\n",
+    "/etc/fstab": "proc /proc proc defaults 0 0\n",  # a container's root would have none
     # A broken host would else keep us waiting for a minute and a half at each end.
     "/etc/systemd/system.conf.d/lab.conf": "[Manager]\nDefaultTimeoutStartSec=20s\nDefaultTimeoutStopSec=5s\n",
     "/etc/systemd/system/systemd-networkd-wait-online.service.d/lab.conf": "[Service]\nTimeoutStartSec=10s\n",
@@ -96,7 +99,7 @@ def _digest(*parts: object) -> str:
 
 
 def _base_folder(suite: str) -> Path:
-    return lab_dir() / "bases" / f"{suite}-{_digest(_PACKAGES, _LAB_UNITS, _extra(suite))}"
+    return lab_dir() / "bases" / f"{suite}-{_digest(_PACKAGES, _FILES, _extra(suite))}"
 
 
 def _layer_folder(suite: str, name: str) -> Path:
@@ -224,9 +227,7 @@ def _build_base(suite: str) -> None:
     root.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
     root.write("/etc/dpkg/dpkg.cfg.d/lab", "force-unsafe-io\n")
     root.write("/etc/apt/apt.conf.d/99lab", 'APT::Install-Recommends "false";\nAcquire::Languages "none";\n')
-    root.write("/etc/hostname", "host\n")
-    root.write("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 host\n")
-    for path, text in _LAB_UNITS.items():
+    for path, text in _FILES.items():
         root.write(path, text)
     root.at("/var/log/journal").mkdir(exist_ok=True)
     root.run("systemd-machine-id-setup")  # an empty one would make each boot a first boot, with presets

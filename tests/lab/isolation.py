@@ -19,6 +19,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.lab.kernel_log import writer
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 CGROUP_PREFIX = "lish-agent-lab"
 _NEEDED = ("systemd-nspawn", "debootstrap", "unshare", "nsenter", "setpriv", "ip", "chroot")
@@ -38,6 +40,8 @@ def why_not() -> str:
     missing = [name for name in _NEEDED if shutil.which(name) is None]
     if missing:
         return f"not installed: {' '.join(missing)}"
+    if writer() is None:
+        return "not installed: systemd-journal-remote"
     if not cgroup_roots():
         return "no cgroup2 filesystem is mounted"
     return _why_no_overlay()

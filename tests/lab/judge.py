@@ -47,6 +47,8 @@ def _round(scenario: Scenario, one: Mapping[str, object], repaired: bool) -> Ite
     complaints = one["complaints"]
     assert isinstance(complaints, list)
     yield from complaints
+    if not repaired and scenario.state not in ("", one["state"]):
+        yield f"the breakage is not real: systemd is {one['state']}, not {scenario.state}"
     for where in ("live", "offline"):
         report = one[where]
         if not isinstance(report, dict):

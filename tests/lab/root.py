@@ -116,6 +116,9 @@ class Root:
     def disable(self, *units: str) -> None:
         self.run("systemctl", "disable", "--quiet", *units)
 
+    def mask(self, *units: str) -> None:
+        self.run("systemctl", "mask", "--quiet", *units)
+
     def purge(self, *packages: str) -> None:
         """Removes packages and their configuration, whatever depends on them."""
         self.run("dpkg", "--purge", "--force-depends", *packages)

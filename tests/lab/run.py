@@ -10,9 +10,9 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 
-from tests.lab.base import Log, prepare
+from tests.lab.base import SUITES, Log, prepare
 from tests.lab.isolation import REPOSITORY, isolated, lab_dir, run_folder
 from tests.lab.judge import Outcome, judge
 from tests.lab.scenarios.model import Scenario
@@ -20,6 +20,11 @@ from tests.lab.scenarios.model import Scenario
 Job = tuple[str, Scenario]
 _AT_ONCE = 2
 _SECONDS = 300  # for one scenario, far more than any needs
+
+
+def chosen_suites() -> list[str]:
+    """The Debian releases to boot: SUITES, or the default ones."""
+    return os.environ.get("SUITES", "").replace(",", " ").split() or list(SUITES)
 
 
 def jobs(suites: Sequence[str], scenarios: Sequence[Scenario]) -> list[Job]:
@@ -98,7 +103,7 @@ class Lab:
         result = json.loads(path.read_text())
         if self._keep is not None:
             self._keep_notes(folder, suite, scenario)
-        remove_disk(folder)
+        rmtree(folder)  # its mounts went with its namespaces
         return dict(result)
 
     def _keep_notes(self, folder: Path, suite: str, scenario: Scenario) -> None:
@@ -110,10 +115,3 @@ class Lab:
         console = folder / "disk" / "console.log"
         if console.exists():
             (place / "console.log").write_bytes(console.read_bytes())
-
-
-def remove_disk(folder: Path) -> None:
-    """A stopped host's disk: its mounts went with its namespaces."""
-    from shutil import rmtree
-
-    rmtree(folder)

@@ -11,17 +11,17 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tests.lab import dhcp
+from tests.lab import dhcp, kernel_log
 from tests.lab.host import Host, HostFailed, Scan
 from tests.lab.isolation import enter_cgroup
 from tests.lab.scenarios import ALL
 from tests.lab.scenarios.model import Scenario
 
-_SECONDS_TO_ANSWER, _SECONDS_TO_CALM = 15, 2
+_SECONDS_TO_ANSWER, _SECONDS_TO_CALM, _SECONDS_TO_SAY = 15, 1.5, 15
 
 
 @dataclass
@@ -81,21 +81,20 @@ def _round(host: Host, scenario: Scenario, notes: Path, answers: bool | None) ->
     try:
         done.state = host.boot()
         done.seconds["boot"] = _since(started)
+        if scenario.kernel:
+            kernel_log.add(host.root, host.boot_id(), scenario.kernel)
         done.answers = _answers(host, answers)
         if scenario.whisper is not None:
             scenario.whisper(host)
-        host.settle()
-        journal = host.journal()
-        (notes / "journal.txt").write_text(journal)
-        if notes.name == "first":
-            done.unsaid = [said for said in scenario.journal if not re.search(said, journal)]
+        done.unsaid = _wait_for(host, scenario.journal if notes.name == "first" else ())
+        (notes / "journal.txt").write_text(host.journal())
         live = host.scan_live()
         done.live = _keep(live, notes, "live", done)
     finally:
         stopping = time.monotonic()
         host.stop()
         done.seconds["stop"] = _since(stopping)
-    done.offline = _keep(host.scan_offline(scenario.rescue), notes, "offline", done)
+    done.offline = _keep(host.scan_offline(), notes, "offline", done)
     done.seconds["all"] = _since(started)
     return done
 
@@ -125,6 +124,18 @@ def _answers(host: Host, expected: bool | None) -> bool:
             return True
         time.sleep(0.2)
     return host.answers_ping()
+
+
+def _wait_for(host: Host, expected: Sequence[str]) -> list[str]:
+    """Waits until the journal holds what it should. Gives what it still does not hold."""
+    until = time.monotonic() + _SECONDS_TO_SAY
+    while True:
+        host.settle()
+        journal = host.journal()
+        unsaid = [said for said in expected if not re.search(said, journal)]
+        if not unsaid or time.monotonic() > until:
+            return unsaid
+        time.sleep(0.5)
 
 
 def _since(moment: float) -> float:

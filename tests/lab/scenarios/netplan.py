@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.lab.host import GATEWAY
 from tests.lab.root import Root
-from tests.lab.scenarios.common import CIDR, DOWN, OFF_SUBNET, OTHER_LINK
+from tests.lab.scenarios.common import CIDR, DOWN, OFF_SUBNET, OTHER_LINK, RENAMED
 from tests.lab.scenarios.model import Scenario
 from tests.lab.scenarios.networkd import enable
 
@@ -81,8 +81,8 @@ SCENARIOS = (
         static,
         finding="interface-renamed",
         rung="name",
-        offline="",
         link=OTHER_LINK,
+        kernel=(RENAMED,),
         consequences=DOWN | {"interface-missing"},
         answers=False,
     ),
@@ -90,7 +90,7 @@ SCENARIOS = (
         "netplan: networkd masked",
         "netplan",
         static,
-        lambda root: root.run("systemctl", "mask", "--quiet", "systemd-networkd.service"),
+        lambda root: root.mask("systemd-networkd.service"),
         finding="networkd-disabled",
         rung="manager",
         consequences=DOWN | {"no-network-manager"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.lab.host import GATEWAY
 from tests.lab.root import Root
-from tests.lab.scenarios.common import CIDR, DOWN, OFF_SUBNET, OTHER_LINK, PRIVATE
+from tests.lab.scenarios.common import CIDR, DOWN, OFF_SUBNET, OTHER_LINK, PRIVATE, RENAMED
 from tests.lab.scenarios.model import Scenario
 
 FILE = "/etc/systemd/network/05-eth0.network"
@@ -52,7 +52,7 @@ SCENARIOS = (
         "networkd: masked",
         "networkd",
         static,
-        lambda root: root.run("systemctl", "mask", "--quiet", "systemd-networkd.service"),
+        lambda root: root.mask("systemd-networkd.service"),
         finding="networkd-disabled",
         rung="manager",
         consequences=DOWN | {"no-network-manager"},
@@ -88,7 +88,7 @@ SCENARIOS = (
         finding="networkd-config-invalid",
         rung="manager",
         consequences=DOWN,
-        journal=(r"05-eth0\.network:\d+: Invalid address",),
+        journal=(r"05-eth0\.network:\d+: (?:Invalid address|Failed to parse Address=)",),
         answers=False,
     ),
     Scenario(
@@ -106,8 +106,8 @@ SCENARIOS = (
         static,
         finding="interface-renamed",
         rung="name",
-        offline="",
         link=OTHER_LINK,
+        kernel=(RENAMED,),
         consequences=DOWN | {"interface-missing"},
         answers=False,
     ),
@@ -125,7 +125,7 @@ SCENARIOS = (
         "networkd: resolved not enabled",
         "networkd",
         static,
-        lambda root: root.run("systemctl", "disable", "--quiet", "systemd-resolved.service"),
+        lambda root: root.disable("systemd-resolved.service"),
         finding="resolver-down",
         rung="dns",
         consequences=frozenset({"resolv-conf-broken"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.lab.host import GATEWAY
 from tests.lab.root import Root
-from tests.lab.scenarios.common import CIDR, DOWN, OFF_SUBNET, OTHER_LINK
+from tests.lab.scenarios.common import CIDR, DOWN, OFF_SUBNET, OTHER_LINK, RENAMED
 from tests.lab.scenarios.model import Scenario
 
 FILE = "/etc/NetworkManager/system-connections/eth0.nmconnection"
@@ -68,8 +68,8 @@ SCENARIOS = (
         static,
         finding="interface-renamed",
         rung="name",
-        offline="",
         link=OTHER_LINK,
+        kernel=(RENAMED,),
         consequences=WITHOUT_PROFILE | {"interface-missing"},
         answers=False,
     ),
@@ -80,6 +80,7 @@ SCENARIOS = (
         lambda root: root.replace(FILE, f",{GATEWAY}", f",{OFF_SUBNET}"),
         finding="gateway-off-subnet",
         rung="route",
+        # NetworkManager adds a route to the gateway itself, so the default route is there and leads nowhere.
         consequences=DOWN | {"gateway-unreachable"},
     ),
     Scenario(

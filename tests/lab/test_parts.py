@@ -1,0 +1,146 @@
+"""The lab's own parts: what can be told without booting a host, and that nothing outlives a killed run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lab import base, dhcp, isolation
+from tests.lab.root import Root
+from tests.lab.scenarios import ALL
+
+
+def test_every_scenario_has_a_name_of_its_own() -> None:
+    names = [scenario.name for scenario in ALL]
+    assert len(names) == len(set(names))
+
+
+def test_there_are_at_least_eighteen_breakages_and_a_healthy_host_of_each_manager() -> None:
+    assert sum(1 for scenario in ALL if scenario.finding) >= 18
+    healthy = {scenario.layer for scenario in ALL if not scenario.finding}
+    assert healthy == set(base.LAYERS)
+
+
+def test_each_finding_is_a_rule() -> None:
+    rules = {path.stem: path.parent.name for path in (isolation.REPOSITORY / "rules").glob("*/*.toml")}
+    for scenario in ALL:
+        if scenario.finding:
+            assert rules[scenario.finding] == scenario.rung, scenario.name
+        assert scenario.consequences <= set(rules) | {"sshd-not-running"}, scenario.name
+
+
+def test_the_mirror_is_the_one_this_machine_uses(tmp_path: Path) -> None:
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list").write_text("# deb http://old.example/debian stable main\n")
+    sources = "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm\nComponents: main\n"
+    (tmp_path / "sources.list.d" / "debian.sources").write_text(sources)
+    assert base.mirror(tmp_path) == "http://mirror.example/debian"
+    (tmp_path / "sources.list").write_text("deb [signed-by=/k.gpg] http://other.example/debian/ bookworm main\n")
+    assert base.mirror(tmp_path) == "http://other.example/debian/"
+
+
+def test_a_repository_of_another_vendor_is_no_mirror(tmp_path: Path) -> None:
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list").write_text("deb https://packages.example/apt cloud main\n")
+    assert base.mirror(tmp_path) == ""
+
+
+def test_a_link_in_a_root_never_leads_out_of_it(tmp_path: Path) -> None:
+    (tmp_path / "root" / "etc").mkdir(parents=True)
+    (tmp_path / "root" / "etc" / "network").symlink_to("/../../outside")
+    (tmp_path / "root" / "etc" / "resolv.conf").symlink_to("/etc/hostname")
+    root = Root(tmp_path / "root", "bookworm")
+    root.write("/etc/network/interfaces", "x")
+    root.write("/etc/resolv.conf", "y")
+    assert (tmp_path / "root" / "outside" / "interfaces").read_text() == "x"
+    assert not (tmp_path / "outside").exists()
+    assert not (tmp_path / "root" / "etc" / "resolv.conf").is_symlink()
+
+
+def test_the_dhcp_server_offers_its_address_to_a_discover() -> None:
+    discover = b"\1\1\6\0\xaa\xbb\xcc\xdd" + bytes(20) + b"\2\0\0\0\0\1" + bytes(202) + b"\x63\x82\x53\x63\x35\1\1\xff"
+    offer = dhcp.answer(discover)
+    assert offer[0] == 2
+    assert offer[4:8] == b"\xaa\xbb\xcc\xdd"
+    assert offer[16:20] == bytes([192, 0, 2, 10])
+    assert offer[240:243] == b"\x35\1\2"
+
+
+@pytest.mark.parametrize("packet", [b"", b"\2" * 300, b"\1" * 300, b"\1" + bytes(239)])
+def test_the_dhcp_server_says_nothing_to_what_is_no_request(packet: bytes) -> None:
+    assert dhcp.answer(packet) == b""
+
+
+_KILLED = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from tests.lab.isolation import isolated, run_folder
+job = (
+    "import subprocess, time; from pathlib import Path; from tests.lab.isolation import enter_cgroup;"
+    "enter_cgroup(Path(r'{{folder}}').name + '-0');"
+    "subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', r'{{folder}}'], check=True);"
+    "subprocess.run(['ip', 'link', 'add', 'outside', 'type', 'veth', 'peer', 'name', 'eth0'], check=True);"
+    "print('up', flush=True); time.sleep(600)"
+)
+with run_folder() as folder:
+    command = isolated([sys.executable, "-c", job.replace("{{folder}}", str(folder))], network=True)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert child.stdout.readline() == b"up\\n"
+    print(folder, child.pid, flush=True)
+    child.wait()
+"""
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(120)
+def test_what_a_killed_run_leaves_is_cleared_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_DIR", str(tmp_path))
+    if reason := isolation.why_not():
+        pytest.skip(f"no lab here: {reason}")
+    run = subprocess.Popen(
+        [sys.executable, "-c", _KILLED],
+        cwd=isolation.REPOSITORY,
+        stdout=subprocess.PIPE,
+    )
+    assert run.stdout is not None
+    words = run.stdout.readline().split()
+    folder, child = Path(os.fsdecode(words[0])), int(words[1])
+    cgroups = [root / f"{isolation.CGROUP_PREFIX}-{folder.name}-0" for root in isolation.cgroup_roots()]
+    assert all(cgroup.exists() for cgroup in cgroups)
+    run.kill()
+    run.wait()
+    until = time.monotonic() + 10
+    while _runs(child) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not _runs(child), "what the run had started outlived it"
+    assert folder.exists()
+    assert isolation.clear_stale() == [folder.name]
+    assert not folder.exists()
+    assert not any(cgroup.exists() for cgroup in cgroups)
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+    assert isolation.clear_stale() == []
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(120)
+def test_a_living_run_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_DIR", str(tmp_path))
+    if reason := isolation.why_not():
+        pytest.skip(f"no lab here: {reason}")
+    with isolation.run_folder() as folder:
+        assert isolation.clear_stale() == []
+        assert folder.exists()
+    assert not folder.exists()
