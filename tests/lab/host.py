@@ -28,6 +28,23 @@ _INSIDE = "/opt/lish-agent"
 _SECONDS_TO_BOOT, _SECONDS_TO_STOP, _SECONDS_TO_SCAN = 90, 20, 90
 
 
+def _wear_finnix(folder: Path) -> None:
+    """In the job's own mount namespace only: what Finnix's medium and os-release say."""
+    info = Path("/run/live/medium/.disk/info")
+    info.parent.mkdir(parents=True, exist_ok=True)
+    info.write_text("Finnix 125\n")
+    release = folder / "os-release"
+    release.write_text('PRETTY_NAME="Finnix 125"\nNAME="Finnix"\nID="finnix"\nID_LIKE="debian"\n')
+    subprocess.run(["mount", "--bind", str(release), "/usr/lib/os-release"], check=True)
+    # A disk that can be looked into: its loop device goes with the mount, and that with the namespace.
+    disk, place = folder / "disk.img", folder / "other"
+    with disk.open("wb") as image:
+        image.truncate(8 << 20)
+    place.mkdir()
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(disk)], check=True)
+    subprocess.run(["mount", "-o", "loop,ro", str(disk), str(place)], check=True)
+
+
 class HostFailed(Exception):
     """The host did not do what any host does; the message says what."""
 
@@ -168,8 +185,11 @@ class Host:
         )
         return _scan(done, time.monotonic() - started)
 
-    def scan_offline(self) -> Scan:
-        """Looks at the disk of the stopped host, as from rescue mode."""
+    def scan_offline(self, rescue: bool = False) -> Scan:
+        """Looks at the disk of the stopped host. ``rescue``: this namespace then shows the signs of Finnix,
+        so that its block devices count as those of the host."""
+        if rescue:
+            _wear_finnix(self.folder)
         started = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "agent", "scan", "--json", "--root", str(self.root.path)],

@@ -94,7 +94,7 @@ def _round(host: Host, scenario: Scenario, notes: Path, answers: bool | None) ->
         stopping = time.monotonic()
         host.stop()
         done.seconds["stop"] = _since(stopping)
-    done.offline = _keep(host.scan_offline(), notes, "offline", done)
+    done.offline = _keep(host.scan_offline(scenario.rescue), notes, "offline", done)
     done.seconds["all"] = _since(started)
     return done
 

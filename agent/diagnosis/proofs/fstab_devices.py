@@ -98,7 +98,8 @@ def doubt(known: tuple[BlockDevice, ...], spec: str, live: bool) -> str:
 
 
 def _waited(context: Context, lines: list[FstabEntry]) -> tuple[FstabEntry, Match] | None:
-    """The newest line of the newest boot in which PID 1 gave up waiting for a device of fstab."""
+    """The newest line of the newest boot in which PID 1 gave up waiting for a device of fstab, or in which
+    the mount that it started did not find it."""
     for match in reversed(parts.trusted_matches(context, "timeout")):
         path = _waited_path(match.entry.text)
         if not path or not wanted.spoken_by_systemd(match.entry):
@@ -114,6 +115,11 @@ def _waited(context: Context, lines: list[FstabEntry]) -> tuple[FstabEntry, Matc
             for entry in lines:
                 if point and point.rstrip("/") == entry.file.rstrip("/"):
                     return entry, match
+    for match in reversed(parts.trusted_matches(context, "mount")):
+        trust = match.entry.trust
+        for entry in lines:
+            if trust is not None and trust.uid == 0 and trust.unit == mount_unit(entry.file):
+                return entry, match
     return None
 
 

@@ -12,7 +12,6 @@ from tests.lab.scenarios.common import (
     PRIVATE,
     RENAMED,
     dangling_resolver,
-    leave_the_emergency,
     missing_disk,
     static_resolver,
 )
@@ -331,7 +330,7 @@ SCENARIOS = (
         finding="fstab-missing-device",
         rung="boot",
         consequences=DOWN | FAILED | {"emergency-mode", "sshd-not-running"},
-        journal=(r"Dependency failed for .*srv",),
+        journal=(r"Dependency failed for .*srv|srv/data: fsconfig.. failed: .*Can't lookup blockdev",),
         state="maintenance",
         whisper=leave_the_emergency,
     ),

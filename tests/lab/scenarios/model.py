@@ -40,6 +40,7 @@ class Scenario:
     state: str = ""  # what systemd must think of itself; "": not looked at
     kernel: tuple[str, ...] = ()  # what a virtual machine's kernel would have said at this boot
     whisper: Callable[[Running], None] | None = None  # done inside once it is up, before the scan
+    rescue: bool = False  # the offline scan runs as on Finnix, where the disks that are there can be looked at
     repair: Change | None = None  # then it is repaired and booted again, and must be healthy
     suites: tuple[str, ...] = ()  # where it can be acted out; empty: everywhere
 
