@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.lab.host import ADDRESS, GATEWAY, PREFIX
 from tests.lab.root import Root
+from tests.lab.scenarios.model import Running
 
 CIDR = f"{ADDRESS}/{PREFIX}"
 PRIVATE = "192.168.133.7"  # in the network of a Linode's private addresses, 192.168.128.0/17
@@ -45,3 +46,11 @@ def missing_disk(root: Root) -> None:
     root.at(_GENERATED).mkdir(parents=True)
     root.run(generator, _GENERATED, _GENERATED, _GENERATED)
     root.write(f"/etc/systemd/system-generators/{_GENERATOR}", f'#!/bin/sh\ncp -a {_GENERATED}/. "$1"\n', mode=0o755)
+
+
+def leave_the_emergency(host: Running) -> None:
+    """What a person at that prompt does: Ctrl-D. The boot goes on, and stops at the same place.
+
+    In a container the wait for the disk is over before journald listens; this time it hears of it.
+    """
+    host.inside("systemctl", "--no-block", "default")

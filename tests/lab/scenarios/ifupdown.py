@@ -12,6 +12,7 @@ from tests.lab.scenarios.common import (
     PRIVATE,
     RENAMED,
     dangling_resolver,
+    leave_the_emergency,
     missing_disk,
     static_resolver,
 )
