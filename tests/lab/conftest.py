@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 _OUTCOMES = pytest.StashKey[list[Outcome]]()
-_WANTED = pytest.StashKey[Sequence[Job]]()
+_WANTED = pytest.StashKey[list[Job]]()
 
 
 @pytest.hookimpl(trylast=True)
@@ -23,11 +23,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Notes which hosts the chosen tests will ask for."""
     outcomes: list[Outcome] = []
     config.stash[_OUTCOMES] = outcomes
-    config.stash[_WANTED] = [
+    wanted: list[Job] = [
         (item.callspec.params["suite"], item.callspec.params["scenario"])
         for item in items
         if isinstance(item, pytest.Function) and item.originalname == "test_the_scan_names_the_true_cause"
     ]
+    config.stash[_WANTED] = wanted
 
 
 @pytest.fixture(scope="session")

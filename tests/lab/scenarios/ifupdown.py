@@ -336,6 +336,17 @@ SCENARIOS = (
         whisper=leave_the_emergency,
     ),
     Scenario(
+        "ifupdown: fstab names a missing disk, seen from Finnix",
+        "ifupdown",
+        static,
+        missing_disk,
+        finding="fstab-missing-device",
+        rung="boot",
+        consequences=DOWN | FAILED | {"emergency-mode", "sshd-not-running"},
+        state="maintenance",
+        rescue=True,
+    ),
+    Scenario(
         "ifupdown: an upgrade was interrupted",
         "ifupdown",
         static,
