@@ -85,11 +85,9 @@ def _finding(finding: Finding, fixes: frozenset[str]) -> dict[str, object]:
         "first": _time(finding.first),
         "last": _time(finding.last),
         "proof": _plain(finding.proof),
-        "advice": {
-            "text": _plain(finding.advice.text),
-            "commands": [_plain(command) for command in finding.advice.commands],
-            "undo": [_plain(command) for command in finding.advice.undo],
-        },
+        "advice": _plain(finding.advice.text),
+        "commands": [_plain(command) for command in finding.advice.commands],
+        "undo": [_plain(command) for command in finding.advice.undo],
         "fix": fix,
         "references": list(finding.rule.references),
     }
