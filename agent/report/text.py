@@ -26,6 +26,7 @@ RUNGS = {
     LayerState.UNCHECKED: PLAIN,
 }
 LABEL = 8  # columns of "Proof   "
+LONG = 40  # columns from which on a path is shortened: what it says matters more
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,8 @@ def _wrap(text: str, style: Style, indent: int, room: int | None = None) -> list
 
 def _evidence(evidence: Evidence, style: Style) -> str:
     place = f"{evidence.source}:{evidence.line}" if evidence.line else evidence.source
+    if len(place) > LONG and not style.everything:
+        place = f"...{place[3 - LONG :]}"
     when = _time(evidence.time)
     text = f"{' ' * LABEL}{place}{' ' + when if when else ''}: {evidence.text}"
     safe = style.safe(text)
