@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -230,7 +231,8 @@ def _build_base(suite: str) -> None:
     for path, text in _FILES.items():
         root.write(path, text)
     root.at("/var/log/journal").mkdir(exist_ok=True)
-    root.run("systemd-machine-id-setup")  # an empty one would make each boot a first boot, with presets
+    if not root.exists("/etc/machine-id") or len(root.read("/etc/machine-id").strip()) != 32:
+        root.write("/etc/machine-id", f"{uuid.uuid4().hex}\n")  # without one each boot is a first boot, with presets
     root.run("apt-get", "-q", "update")
     shutil.rmtree(root.at("/var/cache/apt/archives"), ignore_errors=True)
     new.rename(folder)

@@ -128,9 +128,7 @@ def clear_stale() -> list[str]:
 
 def remove_run(folder: Path) -> None:
     """Ends a run's remaining processes and removes its cgroups and its folder."""
-    for root in cgroup_roots():
-        for cgroup in root.glob(f"{CGROUP_PREFIX}-{folder.name}-*"):
-            remove_cgroup(cgroup)
+    remove_cgroups(f"{folder.name}-*")
     if folder.exists():
         shutil.rmtree(folder)
     folder.with_suffix(".lock").unlink(missing_ok=True)
@@ -158,7 +156,14 @@ def enter_cgroup(name: str) -> None:
         (cgroup / "cgroup.procs").write_text(str(os.getpid()))
 
 
-def remove_cgroup(cgroup: Path) -> None:
+def remove_cgroups(pattern: str) -> None:
+    """Removes the lab's cgroups of that name, and kills what still runs in them."""
+    for root in cgroup_roots():
+        for cgroup in root.glob(f"{CGROUP_PREFIX}-{pattern}"):
+            _remove_cgroup(cgroup)
+
+
+def _remove_cgroup(cgroup: Path) -> None:
     """Kills what still runs in a cgroup of the lab, and removes it."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:

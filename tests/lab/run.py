@@ -13,7 +13,7 @@ from pathlib import Path
 from shutil import copytree, rmtree
 
 from tests.lab.base import SUITES, Log, prepare
-from tests.lab.isolation import REPOSITORY, isolated, lab_dir, run_folder
+from tests.lab.isolation import REPOSITORY, isolated, lab_dir, remove_cgroups, run_folder
 from tests.lab.judge import Outcome, judge
 from tests.lab.scenarios.model import Scenario
 
@@ -97,6 +97,7 @@ class Lab:
             timeout=_SECONDS,
             check=False,
         )
+        remove_cgroups(f"{folder.parent.name}-{folder.name}")
         path = folder / "result.json"
         if not path.exists():
             return {"rounds": [], "error": done.stdout.decode(errors="replace")[-3000:] or f"exit {done.returncode}"}
