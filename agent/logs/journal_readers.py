@@ -95,13 +95,10 @@ def _library(stream: BinaryIO) -> Maybe[Reading]:
 
 
 def _reader(make: Callable[..., _Reader], stream: BinaryIO) -> _Reader:
-    descriptor = os.dup(stream.fileno())  # libsystemd closes it
-    try:
-        # The default flags (local entries only) are refused together with files.
-        reader = make(flags=0, files=[descriptor])
-    except BaseException:
-        os.close(descriptor)
-        raise
+    # By a path of the open descriptor: libsystemd before 248 aborts the whole process when it is given
+    # descriptors (sd_journal_open_files_fd). It opens the file anew, so ours stays ours.
+    # The default flags (local entries only) are refused together with files.
+    reader = make(flags=0, files=[f"/proc/self/fd/{stream.fileno()}"])
     reader.data_threshold = LONGEST
     return reader
 

@@ -6,6 +6,7 @@ written here in journald's own format, by systemd-journal-remote, as entries of 
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -15,6 +16,9 @@ from pathlib import Path
 from tests.lab.root import Root
 
 _WRITERS = ("/usr/lib/systemd/systemd-journal-remote", "/lib/systemd/systemd-journal-remote")
+
+# What journald before version 252 can read too.
+_PLAIN = {"SYSTEMD_JOURNAL_COMPACT": "0", "SYSTEMD_JOURNAL_KEYED_HASH": "0"}
 
 
 def writer() -> str | None:
@@ -31,7 +35,8 @@ def add(root: Root, boot_id: str, lines: Sequence[str]) -> None:
     now = time.time_ns() // 1000
     entries = "".join(_entry(now + number, boot_id, machine_id, line) for number, line in enumerate(lines))
     place = root.at(f"/var/log/journal/{machine_id}/system@kernel.journal")
-    subprocess.run([program, "-o", str(place), "-"], input=entries.encode(), capture_output=True, check=True)
+    command = [program, "-o", str(place), "-"]
+    subprocess.run(command, env={**os.environ, **_PLAIN}, input=entries.encode(), capture_output=True, check=True)
 
 
 def _entry(microseconds: int, boot_id: str, machine_id: str, line: str) -> str:

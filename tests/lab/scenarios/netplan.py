@@ -24,7 +24,8 @@ YAML = f"""network:
 
 
 def static(root: Root) -> None:
-    root.write(FILE, YAML, mode=0o600)
+    # "default" is a destination since netplan 0.103.
+    root.write(FILE, YAML.replace("default", "0.0.0.0/0") if root.suite == "bullseye" else YAML, mode=0o600)
     enable(root)
 
 
