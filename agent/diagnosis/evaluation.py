@@ -171,6 +171,7 @@ def _finding(
         advice=_advice(rule.advice, proof, values, root),
         first=min(times, default=None),
         last=max(times, default=None),
+        values=values,
     )
 
 

@@ -193,6 +193,7 @@ class Finding:
     last: float | None = None
     root_cause: bool = False
     explained_by: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)  # what the proof found, by name
 
     @property
     def id(self) -> str:

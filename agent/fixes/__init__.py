@@ -1,0 +1,1 @@
+"""The fixes, one file each; they are listed in agent/fixes/registry.py."""
