@@ -191,7 +191,8 @@ class Step:
     operation: Operation
     before: Mapping[str, Kept]
     after: Mapping[str, Kept] = field(default_factory=dict)
-    done: bool = False
+    begun: bool = False  # a Run that was started
+    done: bool = False  # a Run that ended well
     output: str = ""  # of a Run, the end of what it said
     failed: str = ""  # why a Run that is not required failed
 
@@ -207,17 +208,30 @@ class Change:
     steps: tuple[Step, ...]
     created: float  # seconds since the epoch
     folders: Mapping[str, Kept] = field(default_factory=dict)  # directories whose entries change, as before
+    folders_after: Mapping[str, int] = field(default_factory=dict)  # their mtimes as the change left them
     warnings: tuple[str, ...] = ()
     reboot: bool = False
     next: tuple[str, ...] = ()
     ended: float | None = None  # when it reached its last state
     why: str = ""  # why it was rolled back, or could not be verified
     confirm_by: float | None = None  # on probation: undone then unless confirmed
+    mode: str = ""  # how the target was seen when it was applied: live, offline, chroot
+    boot: str = ""  # the kernel's boot id then: what a program did to the running system ends with its boot
     place: str = ""  # the directory that holds it, as the user would name it
+
+    @property
+    def temporary(self) -> str:
+        """The name, in the directory it is made in, of what this change has not finished writing."""
+        return f".lish-agent-{self.number}"
 
     @property
     def number(self) -> int:
         return int(self.id.partition("-")[0])
+
+    @property
+    def on_probation(self) -> bool:
+        """Stands, and will be undone by itself unless it is confirmed."""
+        return self.confirm_by is not None and self.state in (ChangeState.APPLIED, ChangeState.VERIFIED)
 
     @property
     def reversible(self) -> bool:

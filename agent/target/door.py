@@ -63,7 +63,7 @@ class RootDoor:
         if live:
             self._places = KernelPlaces()
         else:
-            self._places = RootedPlaces(self._root, _running_devices(root))
+            self._places = RootedPlaces(self._root, running_devices(root))
         self._proc = _hold_proc()
         self._consumed = frozenset(_identities(_CONSUMED))
         self._network_mounts = network_mounts() if live else ()
@@ -227,7 +227,7 @@ def _as_space(found: os.statvfs_result) -> Space:
     )
 
 
-def _running_devices(root: str) -> frozenset[int]:
+def running_devices(root: str) -> frozenset[int]:
     """Devices that belong to the running system, by its own root and the filesystems it made at boot.
 
     Inside a chroot our own root is the target's, and pid 1's root is the running system's.
@@ -282,4 +282,4 @@ def _close_all(descriptors: Sequence[int]) -> None:
             os.close(descriptor)
 
 
-__all__ = ["NAMES", "RootDoor"]
+__all__ = ["NAMES", "RootDoor", "running_devices"]

@@ -1,0 +1,449 @@
+"""Apply, confirm and undo a change: the one place where the target is changed.
+
+The order is what keeps the promise of docs/safety.md. What undo needs and the intent are on disk before the
+first byte changes; each file is replaced by one rename; the state is on disk before the next step begins. So
+whatever dies, undo can tell from the tree alone how far it came: each path is as before, or as after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from types import FrameType
+from typing import Callable
+
+from agent.change.errors import ChangeRefused, RollbackFailed
+from agent.change.keep import dress, look, look_at_folder, put
+from agent.change.model import (
+    Absent,
+    Change,
+    ChangeState,
+    Kept,
+    KeptFile,
+    KeptFolder,
+    Link,
+    MakeFolder,
+    Move,
+    Plan,
+    Remove,
+    Run,
+    SetMode,
+    Step,
+    WriteFile,
+)
+from agent.change.prepare import boot_id, is_same, matching, prepare
+from agent.change.restore import Restoring, net
+from agent.change.store import Store, reason
+from agent.target.enter import run_inside
+from agent.target.failures import Refused, shown
+from agent.target.model import Output
+from agent.target.write import Folder
+
+Progress = Callable[[str], None]
+OUTPUT = 16 * 1024  # characters of a program's output that are kept, from its end
+OUTPUT_LIMIT = 4 * 1024 * 1024  # bytes that a program may say
+INVERSE_TIMEOUT = 120.0  # seconds
+LOCK_WAIT = 300.0  # seconds that the end of a probation waits for whoever is at work
+
+
+class _Failed(Exception):
+    """An operation that could not be made, so that the change is rolled back."""
+
+
+class _Signalled(BaseException):
+    """A signal that would have ended us: first everything is put back."""
+
+
+def silent(text: str) -> None:
+    """A progress that says nothing."""
+
+
+def apply(
+    store: Store,
+    fix: str,
+    plan: Plan,
+    *,
+    verify: Callable[[], str] | None = None,
+    force: bool = False,
+    confirm_within: float | None = None,
+    progress: Progress = silent,
+) -> Change:
+    """One plan as one change, whole or not at all.
+
+    ``verify`` says what is still wrong afterwards, "" when nothing is; then the change is verified, else it is
+    rolled back (with ``force`` it stays applied). ``confirm_within`` (seconds) puts it on probation: it is undone by
+    itself unless confirmed in time. Returns it VERIFIED, APPLIED, or UNDONE with the reason in ``why``.
+    Raises ChangeRefused when nothing was touched, RollbackFailed when `agent undo` must finish.
+    """
+    with store.lock():
+        _refuse_interrupted(store)
+        change = prepare(store, fix, plan)
+        with _signals_raise():
+            try:
+                change = _begin(store, change, confirm_within)
+                change = _forward(store, change, progress)
+                progress("checking that it worked")
+                problem = verify() if verify else ""
+            except BaseException as error:
+                change = _roll_back(store, change.id, _reason_of(error), progress)
+                if isinstance(error, (_Failed, OSError, Refused)):
+                    return change
+                raise _as_interrupt(error) from error
+        if problem and not force and change.reversible:
+            return _roll_back(store, change.id, f"it did not help: {problem}", progress)
+        state = ChangeState.VERIFIED if verify and not problem else ChangeState.APPLIED
+        return _settle(store, replace(change, state=state, why=problem, ended=time.time()))
+
+
+def undo(
+    store: Store,
+    change_id: str = "",
+    *,
+    force: bool = False,
+    unconfirmed: bool = False,
+    progress: Progress = silent,
+) -> Change:
+    """Puts everything back that the change touched; the last one when no id is given.
+
+    What was edited since is shown and not touched, unless ``force`` (the edited file is kept among the change's
+    files). ``unconfirmed``: only when its probation ran out. Raises ChangeRefused when nothing was touched.
+    """
+    if not store.exists():
+        raise ChangeRefused("there is nothing to undo: no change is on record", f"looked in {store.place}")
+    with store.lock(LOCK_WAIT if unconfirmed else 0.0):
+        change = _chosen(store, change_id)
+        if unconfirmed and change.confirm_by is None:
+            return change
+        _refuse_under_newer(store, change)
+        if not (change.reversible or change.state.interrupted or force):
+            raise ChangeRefused(
+                f"change {change.id} can't be taken back: it ran {_irreversible(change)}",
+                "--force puts back the files that it kept, and nothing else",
+            )
+        with _signals_wait():
+            undone = _backward(store, change, force, progress)
+    _disarm(change)
+    return undone
+
+
+def confirm(store: Store, change_id: str = "") -> Change:
+    """Ends a change's probation: it stays."""
+    with store.lock():
+        waiting = [change for change in store.changes() if change.confirm_by is not None]
+        waiting = [change for change in waiting if change.state is not ChangeState.UNDONE]
+        if change_id:
+            change = store.find(change_id)
+            if change not in waiting:
+                raise ChangeRefused(f"change {change.id} does not wait to be confirmed", "see agent history")
+        elif not waiting:
+            raise ChangeRefused("no change waits to be confirmed", "see agent history")
+        else:
+            change = waiting[-1]
+        change = store.save(replace(change, confirm_by=None))
+    _disarm(change)
+    return change
+
+
+def _refuse_interrupted(store: Store) -> None:
+    for change in store.changes():
+        if change.state.interrupted:
+            raise ChangeRefused(
+                f"an earlier change was interrupted: {change.id} ({shown(change.summary)})",
+                f"finish taking it back first: agent undo {change.number}",
+            )
+    for damage in store.damaged():
+        raise ChangeRefused(
+            f"an earlier change can't be read: {damage.id}: {damage.why}",
+            f"look at it, and move it away: {store.place}/changes/{damage.id}",
+        )
+
+
+def _begin(store: Store, change: Change, confirm_within: float | None) -> Change:
+    if confirm_within is not None:
+        change = replace(change, confirm_by=time.time() + confirm_within)
+        _arm(store, change, confirm_within)
+    return store.save(replace(change, state=ChangeState.APPLYING))
+
+
+def _arm(store: Store, change: Change, seconds: float) -> None:
+    pass
+
+
+def _disarm(change: Change) -> None:
+    pass
+
+
+def _forward(store: Store, change: Change, progress: Progress) -> Change:
+    for index, step in enumerate(change.steps):
+        progress(describe(step))
+        if isinstance(step.operation, Run):
+            change = _run(store, change, index)
+        else:
+            step = _touch(store, change, step)
+            change = replace(change, steps=(*change.steps[:index], step, *change.steps[index + 1 :]))
+    return store.save(replace(change, state=ChangeState.APPLIED, folders_after=_folder_times(store, change)))
+
+
+def _touch(store: Store, change: Change, step: Step) -> Step:
+    """One operation on the tree. Each path is looked at again right before: nobody may have been quicker."""
+    operation = step.operation
+    for path, kept in step.before.items():
+        if not is_same(store, path, kept):
+            raise _Failed(f"{path} was changed by somebody else meanwhile")
+    after = dict(step.after)
+    with store.tree.parent(_path_of(operation)) as (folder, name):
+        wanted = step.after[_path_of(operation)]
+        if isinstance(operation, Move):
+            with store.tree.parent(operation.to) as (into, to):
+                if into.stat(to) is not None:
+                    raise _Failed(f"{operation.to} was made by somebody else meanwhile")
+                folder.rename(name, to, into)
+                into.sync_folder()
+        elif isinstance(operation, Remove):
+            folder.unlink(name)
+        elif isinstance(operation, SetMode):
+            assert isinstance(wanted, (KeptFile, KeptFolder))
+            dress(folder, name, _with_times_of(folder, name, wanted))
+        elif isinstance(operation, MakeFolder):
+            if folder.stat(name) is None:
+                put(folder, name, change.temporary, wanted, iter(()))
+        elif isinstance(operation, (WriteFile, Link)):
+            content = store.content(change, wanted.stored) if isinstance(wanted, KeptFile) else iter(())
+            put(folder, name, change.temporary, wanted, content)
+        folder.sync_folder()
+        if not isinstance(wanted, Absent):  # a kernel with SELinux labels what is new by itself
+            now = look(folder, name).kept
+            if isinstance(now, KeptFile) and isinstance(wanted, KeptFile):
+                now = replace(now, stored=wanted.stored)
+            after[_path_of(operation)] = now
+    return replace(step, after=after)
+
+
+def _with_times_of(folder: Folder, name: str, kept: KeptFile | KeptFolder) -> KeptFile | KeptFolder:
+    status = folder.stat(name)
+    assert status is not None
+    return replace(kept, atime=status.st_atime_ns, mtime=status.st_mtime_ns)
+
+
+def _path_of(operation: object) -> str:
+    assert isinstance(operation, (WriteFile, Move, Link, Remove, SetMode, MakeFolder))
+    return operation.path
+
+
+def _run(store: Store, change: Change, index: int) -> Change:
+    step = change.steps[index]
+    operation = step.operation
+    assert isinstance(operation, Run)
+    for path, kept in step.before.items():
+        if not is_same(store, path, kept):
+            raise _Failed(f"{path} was changed by somebody else meanwhile")
+    change = store.save(_with_step(change, index, replace(step, begun=True)))
+    output = run_inside(
+        store.target,
+        operation.argv,
+        operation.timeout,
+        OUTPUT_LIMIT,
+        operation.input or None,
+        dict(operation.environment),
+    )
+    failed, said = _judge(operation, output)
+    step = replace(step, begun=True, done=not failed, output=said, failed=failed, after=_kept_now(store, step))
+    change = store.save(_with_step(change, index, step))
+    if failed and operation.required:
+        raise _Failed(failed)
+    return change
+
+
+def _judge(operation: Run, output: object) -> tuple[str, str]:
+    """Why it failed ("" when it did not), and the end of what it said."""
+    line = shown(" ".join(operation.argv))
+    if not isinstance(output, Output):
+        return f"{line} could not be run: {getattr(output, 'reason', output)}", ""
+    said = output.text[-OUTPUT:]
+    if output.exit not in operation.accept:
+        last = next((text for text in reversed(said.splitlines()) if text.strip()), "no output")
+        return f"{line} failed (exit status {output.exit}): {shown(last.strip())[:200]}", said
+    return "", said
+
+
+def _kept_now(store: Store, step: Step) -> dict[str, Kept]:
+    """What a program left of the files that were kept, and of those that came new."""
+    operation = step.operation
+    assert isinstance(operation, Run)
+    paths = set(step.before)
+    for pattern in operation.keeps:
+        paths.update(matching(store, pattern))
+    found: dict[str, Kept] = {}
+    for path in sorted(paths):
+        try:
+            with store.tree.parent(path) as (folder, name):
+                found[path] = look(folder, name).kept
+        except FileNotFoundError:
+            found[path] = Absent()
+    return found
+
+
+def _with_step(change: Change, index: int, step: Step) -> Change:
+    return replace(change, steps=(*change.steps[:index], step, *change.steps[index + 1 :]))
+
+
+def _folder_times(store: Store, change: Change) -> dict[str, int]:
+    times: dict[str, int] = {}
+    for path in change.folders:
+        with contextlib.suppress(OSError, Refused), store.tree.folder(path) as folder:
+            kept = look_at_folder(folder).kept
+            if isinstance(kept, KeptFolder):
+                times[path] = kept.mtime
+    return times
+
+
+def _roll_back(store: Store, change_id: str, why: str, progress: Progress) -> Change:
+    """After a failure within apply: everything back, by what is on disk."""
+    progress("putting everything back")
+    with _signals_wait():
+        try:
+            change = store.find(change_id)
+            undone = _backward(store, change, False, progress, why)
+        except (OSError, Refused, ChangeRefused) as error:
+            text = error.message if isinstance(error, ChangeRefused) else reason(error)
+            raise RollbackFailed(
+                f"{why}; and not all could be put back: {text}",
+                f"what is left is on record: when the cause is gone, run agent undo {change_id.partition('-')[0]}",
+            ) from error
+    return undone
+
+
+def _backward(store: Store, change: Change, force: bool, progress: Progress, why: str = "") -> Change:
+    restoring = Restoring(store, change, force)
+    restoring.check()
+    interrupted = change.state.interrupted
+    try:
+        change = store.save(replace(change, state=ChangeState.UNDOING))
+    except OSError as error:
+        # On a full disk the state that is there says as well that undo must be finished.
+        if not interrupted or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise ChangeRefused(
+                f"the journal of changes can't be written to {store.place}: {reason(error)}", "make room first"
+            ) from error
+    notes = [why] if why else []
+    notes += restoring.run(progress)
+    notes += _inverses(store, change, progress)
+    undone = replace(change, state=ChangeState.UNDONE, why="; ".join(notes), ended=time.time(), confirm_by=None)
+    return store.save(undone)
+
+
+def _inverses(store: Store, change: Change, progress: Progress) -> list[str]:
+    """What takes back what programs did to the running system: only in the boot in which they did it."""
+    if change.mode != store.target.mode.value or change.boot != boot_id(store.target):
+        return []
+    failures = []
+    for step in reversed(change.steps):
+        if not isinstance(step.operation, Run) or not step.begun:
+            continue
+        for command in step.operation.inverse:
+            progress(" ".join(command.argv))
+            output = run_inside(store.target, command.argv, INVERSE_TIMEOUT, OUTPUT_LIMIT, command.input or None, {})
+            failed, _ = _judge(Run(command.argv, ""), output)
+            if failed:
+                failures.append(failed)
+    return failures
+
+
+def _settle(store: Store, change: Change) -> Change:
+    try:
+        return store.save(change)
+    except OSError as error:
+        raise RollbackFailed(
+            f"the change was made, but {store.place} can't be written: {reason(error)}",
+            f"agent undo {change.number} takes it back",
+        ) from error
+
+
+def _chosen(store: Store, change_id: str) -> Change:
+    if change_id:
+        change = store.find(change_id)
+        if change.state is ChangeState.UNDONE:
+            raise ChangeRefused(f"change {change.id} is undone already", "see agent history")
+        return change
+    changes = [change for change in store.changes() if change.state is not ChangeState.UNDONE]
+    if not changes:
+        for damage in store.damaged():
+            raise ChangeRefused(f"change {damage.id} can't be read: {damage.why}", f"its files: {store.place}")
+        raise ChangeRefused("there is nothing to undo: every change on record is undone", "see agent history")
+    interrupted = [change for change in changes if change.state.interrupted]
+    return (interrupted or changes)[-1]
+
+
+def _refuse_under_newer(store: Store, change: Change) -> None:
+    mine = set(net(change))
+    for other in reversed(store.changes()):
+        if other.number <= change.number or other.state is ChangeState.UNDONE:
+            continue
+        both = sorted(mine & set(net(other)))
+        if both:
+            raise ChangeRefused(
+                f"the newer change {other.id} touched the same path: {both[0]}",
+                f"undo that one first: agent undo {other.number}",
+            )
+
+
+def _irreversible(change: Change) -> str:
+    for step in change.steps:
+        if isinstance(step.operation, Run) and not step.operation.reversible:
+            return shown(" ".join(step.operation.argv))
+    return ""
+
+
+def describe(step: Step) -> str:
+    """A few words for the progress line."""
+    operation = step.operation
+    return " ".join(operation.argv) if isinstance(operation, Run) else operation.path
+
+
+def _reason_of(error: BaseException) -> str:
+    if isinstance(error, (KeyboardInterrupt, _Signalled)):
+        return "it was stopped"
+    if isinstance(error, _Failed):
+        return str(error)
+    return reason(error) if isinstance(error, Exception) else type(error).__name__
+
+
+def _as_interrupt(error: BaseException) -> BaseException:
+    return KeyboardInterrupt() if isinstance(error, _Signalled) else error
+
+
+@contextlib.contextmanager
+def _signals_raise() -> Iterator[None]:
+    """A closed console (SIGHUP) or a kill (SIGTERM) is met like Ctrl-C: by putting everything back."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Signalled()
+
+    with _handlers(stop, (signal.SIGTERM, signal.SIGHUP)):
+        yield
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """What is being put back is not interrupted."""
+    with _handlers(signal.SIG_IGN, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
+        yield
+
+
+@contextlib.contextmanager
+def _handlers(
+    handler: Callable[[int, FrameType | None], None] | signal.Handlers, numbers: tuple[signal.Signals, ...]
+) -> Iterator[None]:
+    before = {}
+    for number in numbers:
+        with contextlib.suppress(ValueError):  # not in the main thread: its signals are not ours
+            before[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
