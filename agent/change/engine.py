@@ -12,7 +12,7 @@ import errno
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Callable
 
@@ -54,6 +54,13 @@ class _Failed(Exception):
     """An operation that could not be made, so that the change is rolled back."""
 
 
+@dataclass
+class _Reached:
+    """How far applying came, for a rollback that touches nothing else."""
+
+    steps: int = 0
+
+
 class _Signalled(BaseException):
     """A signal that would have ended us: first everything is put back."""
 
@@ -82,14 +89,15 @@ def apply(
     with store.lock():
         _refuse_interrupted(store)
         change = prepare(store, fix, plan)
+        reached = _Reached()
         with _signals_raise():
             try:
                 change = _begin(store, change, confirm_within)
-                change = _forward(store, change, progress)
+                change = _forward(store, change, progress, reached)
                 progress("checking that it worked")
                 problem = verify() if verify else ""
             except BaseException as error:
-                change = _roll_back(store, change.id, _reason_of(error), progress)
+                change = _roll_back(store, change.id, _reason_of(error), progress, reached.steps)
                 if isinstance(error, (_Failed, OSError, Refused)):
                     return change
                 raise _as_interrupt(error) from error
@@ -121,7 +129,7 @@ def undo(
         _refuse_under_newer(store, change)
         if not (change.reversible or change.state.interrupted or force):
             raise ChangeRefused(
-                f"change {change.id} can't be taken back: it ran {_irreversible(change)}",
+                f"change {change.id} can't be taken back: it ran {', '.join(_irreversible(change))}",
                 "--force puts back the files that it kept, and nothing else",
             )
         with _signals_wait():
@@ -177,9 +185,13 @@ def _disarm(change: Change) -> None:
     pass
 
 
-def _forward(store: Store, change: Change, progress: Progress) -> Change:
+def _forward(store: Store, change: Change, progress: Progress, reached: _Reached) -> Change:
     for index, step in enumerate(change.steps):
         progress(describe(step))
+        for path, kept in step.before.items():
+            if not is_same(store, path, kept):
+                raise _Failed(f"{path} was changed by somebody else meanwhile")
+        reached.steps = index + 1
         if isinstance(step.operation, Run):
             change = _run(store, change, index)
         else:
@@ -189,11 +201,8 @@ def _forward(store: Store, change: Change, progress: Progress) -> Change:
 
 
 def _touch(store: Store, change: Change, step: Step) -> Step:
-    """One operation on the tree. Each path is looked at again right before: nobody may have been quicker."""
+    """One operation on the tree; returns the step with what it really left."""
     operation = step.operation
-    for path, kept in step.before.items():
-        if not is_same(store, path, kept):
-            raise _Failed(f"{path} was changed by somebody else meanwhile")
     after = dict(step.after)
     with store.tree.parent(_path_of(operation)) as (folder, name):
         wanted = step.after[_path_of(operation)]
@@ -238,9 +247,6 @@ def _run(store: Store, change: Change, index: int) -> Change:
     step = change.steps[index]
     operation = step.operation
     assert isinstance(operation, Run)
-    for path, kept in step.before.items():
-        if not is_same(store, path, kept):
-            raise _Failed(f"{path} was changed by somebody else meanwhile")
     change = store.save(_with_step(change, index, replace(step, begun=True)))
     output = run_inside(
         store.target,
@@ -301,15 +307,16 @@ def _folder_times(store: Store, change: Change) -> dict[str, int]:
     return times
 
 
-def _roll_back(store: Store, change_id: str, why: str, progress: Progress) -> Change:
-    """After a failure within apply: everything back, by what is on disk."""
+def _roll_back(store: Store, change_id: str, why: str, progress: Progress, reached: int | None = None) -> Change:
+    """After a failure: everything back, by what is on disk; only the first ``reached`` steps were begun."""
     progress("putting everything back")
     with _signals_wait():
         try:
             change = store.find(change_id)
+            change = replace(change, steps=change.steps[:reached])
             undone = _backward(store, change, False, progress, why)
-        except (OSError, Refused, ChangeRefused) as error:
-            text = error.message if isinstance(error, ChangeRefused) else reason(error)
+        except (RollbackFailed, ChangeRefused) as error:
+            text = error.message
             raise RollbackFailed(
                 f"{why}; and not all could be put back: {text}",
                 f"what is left is on record: when the cause is gone, run agent undo {change_id.partition('-')[0]}",
@@ -330,10 +337,17 @@ def _backward(store: Store, change: Change, force: bool, progress: Progress, why
                 f"the journal of changes can't be written to {store.place}: {reason(error)}", "make room first"
             ) from error
     notes = [why] if why else []
-    notes += restoring.run(progress)
-    notes += _inverses(store, change, progress)
-    undone = replace(change, state=ChangeState.UNDONE, why="; ".join(notes), ended=time.time(), confirm_by=None)
-    return store.save(undone)
+    try:
+        notes += restoring.run(progress)
+        notes += _inverses(store, change, progress)
+        notes += [f"what {line} did stays" for line in _irreversible(change)]
+        undone = replace(change, state=ChangeState.UNDONE, why="; ".join(notes), ended=time.time(), confirm_by=None)
+        return store.save(undone)
+    except (OSError, Refused) as error:
+        raise RollbackFailed(
+            f"not all could be put back: {reason(error)}",
+            f"what is left is on record: when the cause is gone, run agent undo {change.number}",
+        ) from error
 
 
 def _inverses(store: Store, change: Change, progress: Progress) -> list[str]:
@@ -391,17 +405,16 @@ def _refuse_under_newer(store: Store, change: Change) -> None:
             )
 
 
-def _irreversible(change: Change) -> str:
-    for step in change.steps:
-        if isinstance(step.operation, Run) and not step.operation.reversible:
-            return shown(" ".join(step.operation.argv))
-    return ""
+def _irreversible(change: Change) -> list[str]:
+    """The commands that were begun and can't be taken back."""
+    runs = [step for step in change.steps if isinstance(step.operation, Run) and step.begun]
+    return [describe(step) for step in runs if isinstance(step.operation, Run) and not step.operation.reversible]
 
 
 def describe(step: Step) -> str:
     """A few words for the progress line."""
     operation = step.operation
-    return " ".join(operation.argv) if isinstance(operation, Run) else operation.path
+    return shown(" ".join(operation.argv)) if isinstance(operation, Run) else operation.path
 
 
 def _reason_of(error: BaseException) -> str:

@@ -77,22 +77,23 @@ def prepare(store: Store, fix: str, plan: Plan) -> Change:
                 _store(files, name, _read(store, path), _kept(made, name))
             for name, data in made.contents.items():
                 _store(files, name, iter((data,)), _kept(made, name))
-        return store.save(
-            Change(
-                id=change_id,
-                fix=fix,
-                state=ChangeState.PLANNED,
-                summary=plan.summary,
-                steps=made.steps,
-                created=time.time(),
-                folders=made.folders,
-                warnings=plan.warnings,
-                reboot=plan.reboot,
-                next=plan.next,
-                mode=store.target.mode.value,
-                boot=boot_id(store.target),
+            files.sync_folder()
+            return store.save(
+                Change(
+                    id=change_id,
+                    fix=fix,
+                    state=ChangeState.PLANNED,
+                    summary=plan.summary,
+                    steps=made.steps,
+                    created=time.time(),
+                    folders=made.folders,
+                    warnings=plan.warnings,
+                    reboot=plan.reboot,
+                    next=plan.next,
+                    mode=store.target.mode.value,
+                    boot=boot_id(store.target),
+                )
             )
-        )
     except (OSError, Refused, CannotPrepare) as error:
         why = str(error) if isinstance(error, CannotPrepare) else reason(error)
         raise ChangeRefused(

@@ -23,9 +23,11 @@ from agent.change.model import (
     Run,
     SetMode,
 )
+from agent.change.prepare import matching
 from agent.change.store import Store
 from agent.change.texts import difference, show
 from agent.target.failures import Refused, shown
+from agent.target.write import Folder
 
 SHOWN = 64 * 1024  # bytes of a file that a difference is shown of
 
@@ -68,9 +70,20 @@ class Restoring:
         self._store = store
         self._change = change
         self._force = force
-        self._net = net(change)
+        self._net = {**net(change), **self._half_run()}
         self._interrupted = change.state.interrupted
         self._folder_times = self._times()
+
+    def _half_run(self) -> dict[str, Net]:
+        """Files that a program made which never ended: nobody has written down their names."""
+        found: dict[str, Net] = {}
+        for step in self._change.steps:
+            if isinstance(step.operation, Run) and step.begun and not step.after:
+                for pattern in step.operation.keeps:
+                    for path in matching(self._store, pattern):
+                        if path not in step.before:
+                            found[path] = Net(Absent(), (Absent(),), True)
+        return found
 
     def check(self) -> None:
         """ChangeRefused, with the difference, when somebody edited what the change had left."""
@@ -156,7 +169,8 @@ class Restoring:
             with self._store.tree.parent(path) as (folder, name):
                 discard(folder, self._change.temporary)
                 now = look(folder, name).kept
-                if same(now, planned.before) and not self._times_differ(now, planned):
+                if same(now, planned.before):
+                    self._restore_file_times(folder, name, now, planned.before)
                     folder.sync_folder()
                     return ""
                 if isinstance(planned.before, Absent) and isinstance(now, KeptFolder):
@@ -177,11 +191,11 @@ class Restoring:
                 return ""
             raise
 
-    def _times_differ(self, now: Kept, planned: Net) -> bool:
+    @staticmethod
+    def _restore_file_times(folder: Folder, name: str, now: Kept, before: Kept) -> None:
         """The same file with another time: it was rewritten with what it had held."""
-        if isinstance(now, KeptFile) and isinstance(planned.before, KeptFile):
-            return now.mtime != planned.before.mtime
-        return False
+        if isinstance(now, KeptFile) and isinstance(before, KeptFile) and now.mtime != before.mtime:
+            folder.set_times(name, before.atime, before.mtime)
 
     def _inode_only(self, path: str) -> bool:
         """Is all that was done to this path done to its inode (owner, mode), so that it may stay?"""

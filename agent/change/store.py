@@ -185,7 +185,6 @@ class Store:
                 folder.mkdir("files", 0o700)
             with self._own.folder(f"{self._base}/changes/{change_id}/files") as files:
                 yield files
-                files.sync_folder()
         except BaseException:
             with contextlib.suppress(OSError, Refused):
                 self._remove(change_id)
