@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Callable
 
+from agent.change import probation
 from agent.change.errors import ChangeRefused, RollbackFailed
 from agent.change.keep import dress, look, look_at_folder, put
 from agent.change.model import (
@@ -86,6 +87,11 @@ def apply(
     itself unless confirmed in time. Returns it VERIFIED, APPLIED, or UNDONE with the reason in ``why``.
     Raises ChangeRefused when nothing was touched, RollbackFailed when `agent undo` must finish.
     """
+    if confirm_within is not None and not store.target.live:
+        raise ChangeRefused(
+            "--confirm-within works on the running host only",
+            "a disk that is mounted can lock nobody out: leave it out",
+        )
     with store.lock():
         _refuse_interrupted(store)
         change = prepare(store, fix, plan)
@@ -134,7 +140,8 @@ def undo(
             )
         with _signals_wait():
             undone = _backward(store, change, force, progress)
-    _disarm(change)
+    if not unconfirmed:
+        _disarm(change)
     return undone
 
 
@@ -178,11 +185,17 @@ def _begin(store: Store, change: Change, confirm_within: float | None) -> Change
 
 
 def _arm(store: Store, change: Change, seconds: float) -> None:
-    pass
+    """Before the first byte: the undo that starts by itself unless the change is confirmed."""
+    own, environment = probation.own_command()
+    argv = [*own, "undo", change.id, "--unconfirmed"]
+    if store.backup_dir:
+        argv += ["--backup-dir", store.backup_dir]
+    probation.arm(seconds, argv, change.id, environment)
 
 
 def _disarm(change: Change) -> None:
-    pass
+    if change.confirm_by is not None:
+        probation.disarm(change.id)
 
 
 def _forward(store: Store, change: Change, progress: Progress, reached: _Reached) -> Change:
@@ -321,6 +334,7 @@ def _roll_back(store: Store, change_id: str, why: str, progress: Progress, reach
                 f"{why}; and not all could be put back: {text}",
                 f"what is left is on record: when the cause is gone, run agent undo {change_id.partition('-')[0]}",
             ) from error
+    _disarm(change)
     return undone
 
 

@@ -127,8 +127,13 @@ def put(folder: Folder, name: str, temporary: str, kept: Kept, content: Iterator
         discard(folder, temporary)
         descriptor = folder.create(temporary)
         try:
+            digest = hashlib.sha256()
             for data in content:
+                digest.update(data)
                 folder.write(temporary, descriptor, data)
+            if digest.hexdigest() != kept.sha256:
+                folder.unlink(temporary)
+                raise Refused("can't be written: the copy that was kept is damaged", Why.IO)
             dress(folder, temporary, kept)
             folder.sync(temporary, descriptor)
         finally:

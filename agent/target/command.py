@@ -15,8 +15,8 @@ import signal
 import stat
 import subprocess
 import time
-from collections.abc import Sequence
-from typing import IO
+from collections.abc import Mapping, Sequence
+from typing import IO, Callable
 
 from agent.target.failures import shown
 from agent.target.model import Output
@@ -44,11 +44,18 @@ _TICK = 0.05  # seconds between looks whether the command ended while a child of
 _CHUNK = 64 * 1024
 
 
-def run(argv: Sequence[str], timeout: float, limit: int, input: bytes | None = None) -> Maybe[Output]:
+def run(
+    argv: Sequence[str],
+    timeout: float,
+    limit: int,
+    input: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Maybe[Output]:
     """Run to the end or the deadline (seconds), keeping ``limit`` bytes of each stream.
 
     A command that says more is ended, and its output marked truncated. One that does not end in time is
     killed with all of its group: Unknown TIMEOUT. Not installed: Unknown ABSENT. Not allowed: DENIED.
+    ``environment`` is added to the fixed one.
     """
     argv = tuple(argv)
     line = shown(" ".join(argv))
@@ -57,25 +64,53 @@ def run(argv: Sequence[str], timeout: float, limit: int, input: bytes | None = N
         return Unknown(f"{line.split(' ')[0]}: not installed", Why.ABSENT)
     started = time.monotonic()
     try:
-        process = subprocess.Popen(
-            argv,
-            executable=program,
-            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=ENVIRONMENT,
-            cwd="/",
-            start_new_session=True,  # a group of its own to kill; the terminal's Ctrl-C is ours to handle
-        )
+        process = start(argv, program, input, environment)
     except (OSError, ValueError) as error:
-        return _not_started(line, error)
+        return not_started(line, error)
+    return collect(process, argv, started, timeout, limit, input)
+
+
+def start(
+    argv: Sequence[str],
+    program: str,
+    input: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+    enter: Callable[[], None] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start the program at a path, in a session of its own: no terminal, nothing of our environment.
+
+    ``enter`` runs in the child just before, and may put it elsewhere (enter.py). Raises what Popen raises.
+    """
+    return subprocess.Popen(
+        tuple(argv),
+        executable=program,
+        stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**ENVIRONMENT, **(environment or {})},
+        cwd="/",
+        start_new_session=True,  # a group of its own to kill; the terminal's Ctrl-C is ours to handle
+        preexec_fn=enter,
+    )
+
+
+def collect(
+    process: subprocess.Popen[bytes],
+    argv: tuple[str, ...],
+    started: float,
+    timeout: float,
+    limit: int,
+    input: bytes | None = None,
+    end: Callable[[subprocess.Popen[bytes]], None] | None = None,
+) -> Maybe[Output]:
+    """Give it ``input``, read what it says until it ends or is ended. ``end`` ends all that is left of it."""
     try:
         reading = _Reading(process, limit, input)
         in_time = reading.until(started + timeout)
     finally:  # also on Ctrl-C
-        _end(process)
+        (end or end_group)(process)
     if not in_time:
-        return Unknown(f"{line}: no end within {timeout:g} seconds", Why.TIMEOUT)
+        return Unknown(f"{shown(' '.join(argv))}: no end within {timeout:g} seconds", Why.TIMEOUT)
     return Output(
         argv,
         process.returncode,
@@ -131,9 +166,9 @@ class _Reading:
                         self._write(key.fd)
                     else:
                         self._read(key.fd)
-                if ended is None and _has_ended(self._process):
+                if ended is None and has_ended(self._process):
                     ended = time.monotonic()
-        return self.truncated or ended is not None or _wait(self._process, deadline)
+        return self.truncated or ended is not None or wait(self._process, deadline)
 
     def _read(self, descriptor: int) -> None:
         try:
@@ -164,14 +199,14 @@ class _Reading:
                 self._process.stdin.close()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end_group(process: subprocess.Popen[bytes]) -> None:
     """End the command if it has not, then all that is left of its group; close the pipes."""
     try:
-        if not _has_ended(process):
-            _signal_group(process.pid, signal.SIGTERM)
-            _wait(process, time.monotonic() + GRACE)
+        if not has_ended(process):
+            signal_group(process.pid, signal.SIGTERM)
+            wait(process, time.monotonic() + GRACE)
     finally:
-        _signal_group(process.pid, signal.SIGKILL)
+        signal_group(process.pid, signal.SIGKILL)
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -180,10 +215,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait(GRACE)
 
 
-def _wait(process: subprocess.Popen[bytes], deadline: float) -> bool:
+def wait(process: subprocess.Popen[bytes], deadline: float) -> bool:
     """Wait for its end, which is near as a rule: it has closed its output, or was asked to end."""
     pause = 0.001
-    while not _has_ended(process):
+    while not has_ended(process):
         if time.monotonic() >= deadline:
             return False
         time.sleep(pause)
@@ -191,7 +226,7 @@ def _wait(process: subprocess.Popen[bytes], deadline: float) -> bool:
     return True
 
 
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+def has_ended(process: subprocess.Popen[bytes]) -> bool:
     """Without reaping it: until then its number, which is its group's too, is given to nobody else, and the
     group can be killed without hitting a stranger."""
     try:
@@ -200,12 +235,12 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
         return True
 
 
-def _signal_group(group: int, number: signal.Signals) -> None:
+def signal_group(group: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 
 
-def _not_started(line: str, error: OSError | ValueError) -> Unknown:
+def not_started(line: str, error: OSError | ValueError) -> Unknown:
     if isinstance(error, PermissionError):
         return Unknown(f"{line}: permission denied", Why.DENIED)
     if isinstance(error, FileNotFoundError):  # the program itself is there: we looked
