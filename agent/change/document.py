@@ -34,6 +34,11 @@ SCHEMA = "lish-agent/change-on-disk/1"
 LIMIT = 32 * 1024 * 1024  # bytes of a change.json
 ID = re.compile(r"[1-9]\d{0,8}-[a-z][a-z0-9-]{0,40}")
 STORED = re.compile(r"\d{1,6}")
+NAME_MAX, PATH_MAX = 255, 3000  # bytes of a name, characters of a path
+MODE = 0o7777
+OWNER = 2**32 - 2
+TIME = 2**63 - 1  # nanoseconds; bytes of a file
+FLAGS = 2**32 - 1
 _OPERATIONS = {
     "write": WriteFile,
     "move": Move,
@@ -152,7 +157,17 @@ class _Reader:
         return value  # type: ignore[return-value]
 
     def number(self, name: str) -> float:
-        return float(self.get(name, int, float))
+        return _finite(float(self.get(name, int, float)))
+
+    def whole(self, name: str, most: int, least: int = 0) -> int:
+        """An integer that the kernel can take: in least..most."""
+        value = self.get(name, int)
+        if not least <= value <= most:
+            raise Damaged(f"{name} is out of range")
+        return value
+
+    def whole_or_none(self, name: str, most: int) -> int | None:
+        return None if self._values.get(name) is None else self.whole(name, most)
 
     def optional(self, name: str, kind: type[T]) -> T | None:
         return None if self._values.get(name) is None else self.get(name, kind)
@@ -176,7 +191,10 @@ def _load(reader: _Reader) -> Change:
     name = reader.get("id", str)
     if not ID.fullmatch(name):
         raise Damaged("its id is none")
-    ended, confirm_by = reader.optional("ended", float), reader.optional("confirm_by", float)
+    ended, confirm_by = (
+        None if value is None else _finite(value)
+        for value in (reader.optional("ended", float), reader.optional("confirm_by", float))
+    )
     return Change(
         id=name,
         fix=reader.get("fix", str),
@@ -205,9 +223,15 @@ def _state(text: str) -> ChangeState:
 
 
 def _load_step(reader: _Reader) -> Step:
+    operation = _load_operation(_Reader(reader.get("operation", dict)))
+    before = _paths(reader.items("before", _load_kept))
+    if not isinstance(operation, Run):
+        touched = {operation.path, operation.to} if isinstance(operation, Move) else {operation.path}
+        if set(before) != touched:
+            raise Damaged("a step keeps other paths than it touches")
     return Step(
-        operation=_load_operation(_Reader(reader.get("operation", dict))),
-        before=_paths(reader.items("before", _load_kept)),
+        operation=operation,
+        before=before,
         after=_paths(reader.items("after", _load_kept)),
         begun=reader.get("begun", bool),
         done=reader.get("done", bool),
@@ -219,7 +243,11 @@ def _load_step(reader: _Reader) -> Step:
 def _load_operation(reader: _Reader) -> Operation:
     kind = reader.get("kind", str)
     if kind == "write":
-        owner = (reader.optional("mode", int), reader.optional("uid", int), reader.optional("gid", int))
+        owner = (
+            reader.whole_or_none("mode", MODE),
+            reader.whole_or_none("uid", OWNER),
+            reader.whole_or_none("gid", OWNER),
+        )
         return WriteFile(_path(reader), reader.data("content"), *owner)
     if kind == "move":
         return Move(_path(reader), _checked(reader.get("to", str)))
@@ -228,10 +256,14 @@ def _load_operation(reader: _Reader) -> Operation:
     if kind == "remove":
         return Remove(_path(reader))
     if kind == "set-mode":
-        owner = (reader.optional("mode", int), reader.optional("uid", int), reader.optional("gid", int))
+        owner = (
+            reader.whole_or_none("mode", MODE),
+            reader.whole_or_none("uid", OWNER),
+            reader.whole_or_none("gid", OWNER),
+        )
         return SetMode(_path(reader), *owner)
     if kind == "make-folder":
-        return MakeFolder(_path(reader), reader.get("mode", int))
+        return MakeFolder(_path(reader), reader.whole("mode", MODE))
     if kind == "run":
         return Run(
             argv=_argv(reader),
@@ -261,11 +293,16 @@ def _load_kept(value: object) -> Kept:
     kind = reader.get("kind", str)
     if kind == "absent":
         return Absent()
-    owner = (reader.get("uid", int), reader.get("gid", int), reader.get("atime", int), reader.get("mtime", int))
+    owner = (
+        reader.whole("uid", OWNER),
+        reader.whole("gid", OWNER),
+        reader.whole("atime", TIME, -TIME),
+        reader.whole("mtime", TIME, -TIME),
+    )
     xattrs = reader.items("xattrs", lambda text: _decode(_text(text)))
     if kind == "link":
         return KeptLink(reader.get("to", str), *owner, xattrs)
-    mode = reader.get("mode", int)
+    mode = reader.whole("mode", MODE)
     if kind == "folder":
         return KeptFolder(mode, *owner, xattrs)
     if kind == "file":
@@ -273,7 +310,13 @@ def _load_kept(value: object) -> Kept:
         if stored and not STORED.fullmatch(stored):
             raise Damaged("the name of a kept file is none")
         return KeptFile(
-            stored, reader.get("sha256", str), reader.get("size", int), mode, *owner, xattrs, reader.get("flags", int)
+            stored,
+            reader.get("sha256", str),
+            reader.whole("size", TIME),
+            mode,
+            *owner,
+            xattrs,
+            reader.whole("flags", FLAGS),
         )
     raise Damaged(f"{kind!r} is nothing that is kept")
 
@@ -283,8 +326,11 @@ def _path(reader: _Reader) -> str:
 
 
 def _checked(path: str) -> str:
-    if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
+    parts = path.split("/")
+    if not path.startswith("/") or "\0" in path or ".." in parts or len(path) > PATH_MAX:
         raise Damaged("a path is none")
+    if any(len(part.encode("utf-8", "surrogateescape")) > NAME_MAX for part in parts):
+        raise Damaged("a name in a path is too long")
     return path
 
 
@@ -294,9 +340,17 @@ def _paths(values: dict[str, T]) -> dict[str, T]:
     return values
 
 
+def _finite(value: float) -> float:
+    if not -1e15 < value < 1e15:
+        raise Damaged("a number is out of range")
+    return value
+
+
 def _integer(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise Damaged("a number is missing")
+    if not -TIME <= value <= TIME:
+        raise Damaged("a number is out of range")
     return value
 
 

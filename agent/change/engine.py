@@ -339,9 +339,14 @@ def _roll_back(store: Store, change_id: str, why: str, progress: Progress, reach
 
 
 def _backward(store: Store, change: Change, force: bool, progress: Progress, why: str = "") -> Change:
-    restoring = Restoring(store, change, force)
-    restoring.check()
     interrupted = change.state.interrupted
+    try:
+        restoring = Restoring(store, change, force)
+        restoring.check()
+    except (OSError, Refused, ValueError) as error:
+        raise ChangeRefused(
+            f"what change {change.id} touched can't be looked at: {reason(error)}", "nothing was put back"
+        ) from error
     try:
         change = store.save(replace(change, state=ChangeState.UNDOING))
     except OSError as error:
@@ -357,7 +362,7 @@ def _backward(store: Store, change: Change, force: bool, progress: Progress, why
         notes += [f"what {line} did stays" for line in _irreversible(change)]
         undone = replace(change, state=ChangeState.UNDONE, why="; ".join(notes), ended=time.time(), confirm_by=None)
         return store.save(undone)
-    except (OSError, Refused) as error:
+    except (OSError, Refused, ValueError, OverflowError) as error:  # the last two: forged records
         raise RollbackFailed(
             f"not all could be put back: {reason(error)}",
             f"what is left is on record: when the cause is gone, run agent undo {change.number}",

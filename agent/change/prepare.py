@@ -47,8 +47,8 @@ class CannotPrepare(Exception):
     """Why an operation can't be made, or could not be taken back."""
 
     def __init__(self, path: str, why: str, hint: str = "") -> None:
-        super().__init__(f"{path}: {why}")
-        self.hint = hint
+        super().__init__(f"{shown(path)}: {why}")
+        self.hint = hint or "nothing was changed; look at what is there, and put it right by hand"
 
 
 @dataclass(frozen=True)

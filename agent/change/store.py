@@ -30,6 +30,7 @@ from agent.target.write import Folder, Observer, Tree
 
 BASE = "/var/lib/lish-agent"
 DOCUMENT = "change.json"
+LOCK = "lock"
 _NUMBER = re.compile(r"([1-9]\d{0,8})-")
 
 
@@ -158,12 +159,14 @@ class Store:
         self._make()
         try:
             with self._own.folder(self._base or "/") as folder:
-                descriptor = folder.open_lock("lock")
-        except OSError as error:
+                if folder.stat(LOCK) is None:
+                    with contextlib.suppress(FileExistsError):  # another agent was quicker
+                        os.close(folder.create(LOCK))
+                    folder.sync_folder()
+                descriptor = folder.hold(LOCK)
+        except (OSError, Refused) as error:
             raise self._refused(error) from error
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise self._untrusted("its lock is not a regular file")
             _lock(descriptor, time.monotonic() + wait)
             self._sweep()
             yield
@@ -248,9 +251,12 @@ class Store:
             parts = [part for part in f"{self._base}/changes".split("/") if part]
             for index, part in enumerate(parts):
                 parent = "/" + "/".join(parts[:index])
+                ours = index >= len(parts) - 2
                 with self._own.folder(parent) as folder:
-                    if folder.stat(part) is None:
-                        ours = index >= len(parts) - 2
+                    there = folder.stat(part)
+                    if there is not None and ours:
+                        self._trust(there)
+                    elif there is None:
                         status = folder.stat()
                         folder.mkdir(part, 0o700 if ours else 0o755)
                         folder.sync_folder()
@@ -269,12 +275,15 @@ class Store:
                 status = folder.stat(name)
                 if status is None:
                     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-                if stat.S_ISLNK(status.st_mode):
-                    raise self._untrusted("is a symbolic link")
-                if not stat.S_ISDIR(status.st_mode):
-                    raise self._untrusted("is not a directory")
-                if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
-                    raise self._untrusted("may be written by others than root")
+                self._trust(status)
+
+    def _trust(self, status: os.stat_result) -> None:
+        if stat.S_ISLNK(status.st_mode):
+            raise self._untrusted("is a symbolic link")
+        if not stat.S_ISDIR(status.st_mode):
+            raise self._untrusted("is not a directory")
+        if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
+            raise self._untrusted("may be written by others than root")
 
     def _untrusted(self, why: str) -> ChangeRefused:
         return ChangeRefused(

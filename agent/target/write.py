@@ -154,10 +154,13 @@ class Folder:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         return self._do("open", name, lambda: os.open(to_bytes(name), flags, mode, dir_fd=self._at))
 
-    def open_lock(self, name: str) -> int:
-        """The lock file, made when it is missing; the caller closes it."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        return self._do("open", name, lambda: os.open(to_bytes(name), flags, 0o600, dir_fd=self._at))
+    def hold(self, name: str) -> int:
+        """A regular file opened for a lock alone; the caller closes it."""
+        descriptor = self._open(name, os.O_RDONLY)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+        raise Refused("is not a regular file", Why.SPECIAL)
 
     def write(self, name: str, descriptor: int, data: bytes) -> None:
         left = memoryview(data)
