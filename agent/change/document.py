@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -136,7 +135,9 @@ def load(data: bytes) -> Change:
         raise Damaged(f"no JSON: {error}") from error
     try:
         return _load(_Reader(document))
-    except (TypeError, OverflowError, binascii.Error) as error:
+    except Damaged:
+        raise
+    except (TypeError, OverflowError, ValueError) as error:
         raise Damaged(str(error)) from error
 
 

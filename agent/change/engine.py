@@ -349,9 +349,10 @@ def _backward(store: Store, change: Change, force: bool, progress: Progress, why
         ) from error
     try:
         change = store.save(replace(change, state=ChangeState.UNDOING))
-    except OSError as error:
+    except (OSError, Refused) as error:
         # On a full disk the state that is there says as well that undo must be finished.
-        if not interrupted or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if not (interrupted and full):
             raise ChangeRefused(
                 f"the journal of changes can't be written to {store.place}: {reason(error)}", "make room first"
             ) from error
@@ -389,7 +390,7 @@ def _inverses(store: Store, change: Change, progress: Progress) -> list[str]:
 def _settle(store: Store, change: Change) -> Change:
     try:
         return store.save(change)
-    except OSError as error:
+    except (OSError, Refused) as error:
         raise RollbackFailed(
             f"the change was made, but {store.place} can't be written: {reason(error)}",
             f"agent undo {change.number} takes it back",

@@ -69,9 +69,9 @@ def draft(store: Store, operations: Sequence[Operation]) -> Draft:
 def prepare(store: Store, fix: str, plan: Plan) -> Change:
     """The change on disk, in state planned; ChangeRefused with a hint, and nothing touched, when it can't be."""
     made = drafted(store, plan)
-    _check_space(store, made)
-    change_id = store.new_id(fix)
     try:
+        _check_space(store, made)
+        change_id = store.new_id(fix)
         with store.beginning(change_id) as files:
             for name, path in made.sources.items():
                 _store(files, name, _read(store, path), _kept(made, name))
