@@ -159,7 +159,7 @@ def confirm(store: Store, change_id: str = "") -> Change:
         else:
             change = waiting[-1]
         change = store.save(replace(change, confirm_by=None))
-    _disarm(change)
+    probation.disarm(change.id)
     return change
 
 
@@ -451,12 +451,13 @@ def _as_interrupt(error: BaseException) -> BaseException:
 
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
-    """A closed console (SIGHUP) or a kill (SIGTERM) is met like Ctrl-C: by putting everything back."""
+    """A kill (SIGTERM) is met like Ctrl-C: by putting everything back. A console that closes (SIGHUP) is no wish
+    to stop: it may be the network restart itself that closed it."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise _Signalled()
 
-    with _handlers(stop, (signal.SIGTERM, signal.SIGHUP)):
+    with _handlers(stop, (signal.SIGTERM,)), _handlers(signal.SIG_IGN, (signal.SIGHUP,)):
         yield
 
 

@@ -33,9 +33,8 @@ class Seen:
 
     kept: Kept
     links: int = 1  # hard links
-    device: int = 0
+    filesystem: int = 0  # of a file; see Folder.filesystem
     locked: str = ""  # "immutable" or "append-only", when chattr(1) has made it so
-    identity: tuple[int, int, int, int] = (0, 0, 0, 0)  # device, inode, mtime, size
 
 
 def look(folder: Folder, name: str, sink: Sink = nowhere, stored: str = "") -> Seen:
@@ -52,10 +51,10 @@ def look(folder: Folder, name: str, sink: Sink = nowhere, stored: str = "") -> S
             status.st_mtime_ns,
             folder.xattrs(name),
         )
-        return Seen(kept, status.st_nlink, status.st_dev, identity=identity(status))
+        return Seen(kept, status.st_nlink)
     if stat.S_ISDIR(status.st_mode):
         flags = folder.flags(name)
-        return Seen(_folder(status, folder.xattrs(name)), 1, status.st_dev, _locked(flags), identity(status))
+        return Seen(_folder(status, folder.xattrs(name)), locked=_locked(flags))
     if not stat.S_ISREG(status.st_mode):
         raise Refused("is neither a file, a directory nor a link", Why.SPECIAL)
     digest = hashlib.sha256()
@@ -81,7 +80,7 @@ def look(folder: Folder, name: str, sink: Sink = nowhere, stored: str = "") -> S
         folder.xattrs(name),
         flags & SETTABLE,
     )
-    return Seen(kept, status.st_nlink, status.st_dev, _locked(flags), identity(status))
+    return Seen(kept, status.st_nlink, folder.filesystem(name), _locked(flags))
 
 
 def look_at_folder(folder: Folder) -> Seen:
@@ -89,11 +88,7 @@ def look_at_folder(folder: Folder) -> Seen:
     status = folder.stat()
     assert status is not None
     flags = folder.flags(".")
-    return Seen(_folder(status, folder.xattrs(".")), 1, status.st_dev, _locked(flags), identity(status))
-
-
-def identity(status: os.stat_result) -> tuple[int, int, int, int]:
-    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+    return Seen(_folder(status, folder.xattrs(".")), locked=_locked(flags))
 
 
 def same(one: Kept, other: Kept) -> bool:

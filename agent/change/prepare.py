@@ -237,7 +237,17 @@ class _Drafting:
                 if isinstance(seen.kept, KeptFolder):
                     raise CannotPrepare(path, "is a directory; only files can be kept")
                 before[path] = self._keep(path, seen.kept)
+                self._keep_folders(path)
         return Step(operation, before)
+
+    def _keep_folders(self, path: str) -> None:
+        """The directories above a file that a program rewrites: it may remove one that becomes empty."""
+        head = path.rpartition("/")[0]
+        while head:
+            if head not in self._folders and head not in self._now:
+                with self._store.tree.folder(head) as folder:
+                    self._folders[head] = look_at_folder(folder).kept
+            head = head.rpartition("/")[0]
 
     # -- the tree as it will be
     def _canonical(self, path: str) -> str:
@@ -281,7 +291,7 @@ class _Drafting:
         self._check_folder(path, entry)
         if seen.locked:
             raise CannotPrepare(path, f"is {seen.locked} (chattr)", f"allow it first: chattr -ia {self._outside(path)}")
-        if isinstance(seen.kept, (KeptFile, KeptLink)) and seen.device != self._device(path):
+        if isinstance(seen.kept, KeptFile) and seen.filesystem != self._filesystem(path):
             raise CannotPrepare(path, "is a mount point of its own", "unmount it first")
         return seen
 
@@ -321,6 +331,10 @@ class _Drafting:
     def _outside(self, path: str) -> str:
         """As a person would name it who does not stand in the root."""
         return self._store.target.root.rstrip("/") + path
+
+    def _filesystem(self, path: str) -> int:
+        with self._store.tree.folder(path.rpartition("/")[0] or "/") as folder:
+            return folder.filesystem()
 
     def _label(self, path: str) -> dict[str, bytes]:
         """A new file's SELinux label, the directory's as the kernel would give it where SELinux is on."""

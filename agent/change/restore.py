@@ -107,6 +107,7 @@ class Restoring:
     def run(self, progress: Callable[[str], None]) -> list[str]:
         """Everything back; returns what could not be, in words."""
         notes: list[str] = []
+        self._remake_folders()
         self._moves()
         for path, planned in reversed(self._net.items()):
             progress(f"putting back {path}")
@@ -147,6 +148,20 @@ class Restoring:
         return [f"{shown(path)}: the change left {show(left)}; now: {show(now)}"]
 
     # -- putting back
+    def _remake_folders(self) -> None:
+        """Directories that a program removed because they had become empty, the upper ones first."""
+        wanted = {
+            path.rpartition("/")[0] for path, planned in self._net.items() if not isinstance(planned.before, Absent)
+        }
+        for path, kept in sorted(self._change.folders.items()):
+            needed = any(f"{folder}/".startswith(f"{path}/") for folder in wanted)
+            if not needed or not isinstance(kept, KeptFolder) or path == "/":
+                continue
+            with contextlib.suppress(FileNotFoundError), self._store.tree.parent(path) as (folder, name):
+                if folder.stat(name) is None:
+                    put(folder, name, self._change.temporary, kept, iter(()))
+                    folder.sync_folder()
+
     def _moves(self) -> None:
         """What was moved is renamed back: the same inode, with all its names."""
         for step in reversed(self._change.steps):

@@ -143,6 +143,12 @@ class Folder:
                     return {}
                 raise
 
+    def filesystem(self, name: str = ".") -> int:
+        """Which filesystem a file or directory lies on (statvfs(3)'s id; overlays give their files' own device
+        numbers, but one id). 0 where the filesystem has none."""
+        with self._opened(name) as descriptor:
+            return os.fstatvfs(descriptor).f_fsid
+
     def flags(self, name: str) -> int:
         """Inode flags (chattr(1)) of a file or directory; 0 where the filesystem has none."""
         with self._opened(name) as descriptor:
