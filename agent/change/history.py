@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from agent.change import document
 from agent.change.model import Change
-from agent.change.store import BASE, DOCUMENT
+from agent.change.place import BASE, DOCUMENT
 from agent.target import Target
 from agent.unknown import Maybe, Unknown, Why
 

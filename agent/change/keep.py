@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -57,6 +56,8 @@ def look(folder: Folder, name: str, sink: Sink = nowhere, stored: str = "") -> S
         return Seen(_folder(status, folder.xattrs(name)), locked=_locked(flags))
     if not stat.S_ISREG(status.st_mode):
         raise Refused("is neither a file, a directory nor a link", Why.SPECIAL)
+    import hashlib  # here alone: loading it opens the running system's /etc/ssl
+
     digest = hashlib.sha256()
     size = 0
     with folder.reading(name) as descriptor:
@@ -119,6 +120,8 @@ def put(folder: Folder, name: str, temporary: str, kept: Kept, content: Iterator
     ``temporary`` is a name in the same directory for what is not finished.
     """
     if isinstance(kept, KeptFile):
+        import hashlib
+
         discard(folder, temporary)
         descriptor = folder.create(temporary)
         try:

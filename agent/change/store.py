@@ -24,13 +24,11 @@ from agent.change import document
 from agent.change.errors import ChangeRefused
 from agent.change.keep import CHUNK, discard
 from agent.change.model import Change
+from agent.change.place import BASE, DOCUMENT, LOCK
 from agent.target import Target
 from agent.target.failures import Refused, shown
 from agent.target.write import Folder, Observer, Tree
 
-BASE = "/var/lib/lish-agent"
-DOCUMENT = "change.json"
-LOCK = "lock"
 _NUMBER = re.compile(r"([1-9]\d{0,8})-")
 
 
@@ -347,4 +345,4 @@ def reason(error: Exception) -> str:
     return shown(str(error)) or type(error).__name__
 
 
-__all__ = ["BASE", "Damage", "Store", "reason"]
+__all__ = ["Damage", "Store", "reason"]

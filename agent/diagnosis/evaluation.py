@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from agent.diagnosis.model import (
     Advice,
@@ -28,10 +28,11 @@ LOG_EVIDENCE = 3  # newest log entries that a finding shows
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The findings, unordered, and the checks that could not be made."""
+    """The findings, unordered, the checks that could not be made, and what each rule's proof said."""
 
     findings: tuple[Finding, ...]
     unchecked: tuple[Unchecked, ...]
+    proofs: Mapping[str, Proof] = field(default_factory=dict)
 
 
 def evaluate(
@@ -39,8 +40,12 @@ def evaluate(
     rules: Sequence[Rule],
     found: Found,
     progress: Callable[[str], None] = lambda step: None,
+    only: Collection[str] | None = None,
 ) -> Evaluated:
-    """Every rule's finding on this target. One failing check never stops the others."""
+    """Every rule's finding on this target. One failing check never stops the others.
+
+    ``only`` names the rules that are to be proven: a proof may look at the others' hits all the same.
+    """
     started = facts.boot.started
     boot_time = None if isinstance(started, Unknown) or not facts.target.live else started
     present: dict[str, dict[str, Hits]] = {}
@@ -49,11 +54,15 @@ def evaluate(
         present[rule.id], past[rule.id] = _divide(rule, found, boot_time)
     findings: list[Finding | None] = []
     unchecked: list[Unchecked] = []
+    proofs: dict[str, Proof] = {}
     for rule in rules:
+        if only is not None and rule.id not in only:
+            continue
         progress(f"checking {rule.id}")
         proof = _prove(rule, Context(facts, present[rule.id], rule.params, present), unchecked)
+        proofs[rule.id] = proof
         findings.append(_finding(rule, proof, present[rule.id], past[rule.id], found, facts.target.root))
-    return Evaluated(tuple(finding for finding in findings if finding), tuple(unchecked))
+    return Evaluated(tuple(finding for finding in findings if finding), tuple(unchecked), proofs)
 
 
 def suspect(rules: Sequence[Rule], found: Found) -> tuple[Finding, ...]:

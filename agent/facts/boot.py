@@ -39,8 +39,11 @@ class Boot:
     @property
     def ifnames_off(self) -> Maybe[bool]:
         """True when net.ifnames=0 is (live) or will be (on disk) on the kernel's command line."""
-        if not isinstance(self.cmdline, Unknown):
-            return names_off(self.cmdline)
+        return self.ifnames_off_next if isinstance(self.cmdline, Unknown) else names_off(self.cmdline)
+
+    @property
+    def ifnames_off_next(self) -> Maybe[bool]:
+        """The same for the next boot, as the disk has it, also on the live host."""
         entry = self.default_entry
         if entry is not None:
             return names_off(entry.options)

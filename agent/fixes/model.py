@@ -46,7 +46,8 @@ class Fix:
     help: str  # one line for `agent fix --help`
     rules: tuple[str, ...]  # ids of the rules whose confirmed finding is its proof
     plan: Callable[[Request], Planned]
-    choices: tuple[str, ...] = ()  # of --flag=choice; the first word names what happens without one
+    choices: tuple[str, ...] = ()  # of --flag=choice; the first word names what happens without one;
+    # one in capitals ("ADDRESS[,ADDRESS]") stands for free text, and none of these happens by itself
     argument: str = ""  # metavar, when the flag takes a name: "NAME"
     verify: Callable[[Request], str] | None = None
     live_only: bool = False

@@ -138,6 +138,7 @@ def test_a_failing_hook_on_a_host_whose_network_is_up_is_a_warning() -> None:
         (b"#!/bin/sh -e\r\nexit 0\r\n", "CRLF"),
         (b"\xef\xbb\xbf#!/bin/sh\nexit 0\n", "byte order mark"),
         (b"#!/bin/bahs\nexit 0\n", "/bin/bahs does not exist"),
+        (b"#!/bin/sh\rexit 0\rexit 1", "does not exist"),
         (b"#!/usr/bin/env bahs\nexit 0\n", "/usr/bin/env"),
         (b"", "empty"),
         (b"#!/bin/sh\niptables-restore < /etc/iptables.firewall.rules\n", "/etc/iptables.firewall.rules"),
@@ -183,6 +184,23 @@ def test_a_pre_up_line_that_loads_a_missing_ruleset_is_proven() -> None:
     proof = prove("iptables_hook_fails", host(files))
     assert isinstance(proof, Holds)
     assert proof.values["hook"] == "/etc/network/interfaces:3"
+
+
+def test_all_failing_hooks_and_lines_are_named() -> None:
+    files: dict[str, Node] = {
+        "/etc/network/interfaces": "iface eth0 inet dhcp\n  up iptables-restore < /gone\n",
+        "/etc/network/if-up.d/ip6tables": script("none\n"),
+        "/etc/network/if-pre-up.d/iptables": script("none\n"),
+        "/etc/network/if-up.d/iptables-log": script("#!/bin/sh\nexit 0\n"),
+    }
+    proof = prove("iptables_hook_fails", host(files))
+    assert isinstance(proof, Holds)
+    assert proof.values["hook"] == "/etc/network/if-pre-up.d/iptables"
+    assert proof.values["hooks"].split() == [
+        "/etc/network/if-pre-up.d/iptables",
+        "/etc/network/if-up.d/ip6tables",
+        "/etc/network/interfaces:2",
+    ]
 
 
 def test_a_hook_that_the_journal_saw_fail_is_proven_while_it_is_unchanged() -> None:

@@ -10,6 +10,7 @@ from agent.facts import devices
 from agent.facts.boot import KernelImage, MenuEntry
 from agent.facts.devices import BlockDevice
 from agent.facts.facts import Facts
+from agent.facts.fstab import FstabEntry
 from agent.facts.kernels import has_modules
 from agent.facts.services import Init
 from agent.unknown import Maybe, Unknown
@@ -55,29 +56,31 @@ def fstab_invalid(context: Context) -> Proof:
     if fstab.unread:
         return CantTell(fstab.unread)
     by_line = {entry.line: entry for entry in fstab.entries}
-    for problem in fstab.problems:
-        entry = by_line.get(problem.line)
-        if not problem.fatal or (entry and _of_no_weight(facts, entry.spec, entry.type, entry.file)):
-            continue
-        values = {"line": str(problem.line), "file": FSTAB}
-        root = entry is not None and entry.file == "/"
-        commands = ("findmnt --verify --tab-file {root}/etc/fstab",) if root else None
-        return Holds(
-            f"line {problem.line}: {problem.why}",
-            (Evidence(FSTAB, problem.text, problem.line),),
-            values,
-            None if parts.network_up(facts) else Severity.CRITICAL,
-            commands,
-            () if root else None,
-        )
-    return Fails("every line of /etc/fstab can be used" if fstab.present else "there is no /etc/fstab")
+    fatal = [one for one in fstab.problems if one.fatal and not _of_no_weight(facts, by_line.get(one.line))]
+    if not fatal:
+        return Fails("every line of /etc/fstab can be used" if fstab.present else "there is no /etc/fstab")
+    problem, others = fatal[0], [one for one in fatal[1:] if one.line != fatal[0].line]
+    entry = by_line.get(problem.line)
+    numbers = sorted({one.line for one in fatal})
+    values = {"line": str(problem.line), "file": FSTAB, "lines": ",".join(map(str, numbers))}
+    root = entry is not None and entry.file == "/"
+    commands = ("findmnt --verify --tab-file {root}/etc/fstab",) if root else None
+    return Holds(
+        "; ".join(f"line {one.line}: {one.why}" for one in (problem, *others[:2])),
+        tuple(Evidence(FSTAB, one.text, one.line) for one in (problem, *others)),
+        values,
+        None if parts.network_up(facts) else Severity.CRITICAL,
+        commands,
+        () if root else None,
+    )
 
 
-def _of_no_weight(facts: Facts, spec: str, kind: str, point: str) -> bool:
+def _of_no_weight(facts: Facts, entry: FstabEntry | None) -> bool:
     """Mounted all the same by this file, or a container's, which ignores the devices in fstab."""
-    if not facts.target.live:
+    if not facts.target.live or entry is None:
         return False
-    if devices.is_device(spec, kind) and wanted.container(facts):
+    point = entry.file
+    if devices.is_device(entry.spec, entry.type) and wanted.container(facts):
         return True
     stat, started = facts.target.stat(FSTAB), facts.boot.started
     if isinstance(stat, Unknown) or isinstance(started, Unknown) or stat.mtime > started or point == "/":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Optional
 
 from agent.diagnosis.model import CantTell, Context, Evidence, Fails, Holds, Proof, Severity
 from agent.diagnosis.proofs import parts, wanted
@@ -38,18 +40,26 @@ def fstab_missing_device(context: Context) -> Proof:
         return _in_container(facts, lines, waited)
     known = facts.devices
     if isinstance(known, Unknown):
-        return _held(facts, *waited) if waited else CantTell(known.reason, _named(context))
+        if waited:
+            return _held(facts, tuple(waited.values()))
+        optional = _waited(context, [one for one in facts.fstab.entries if not one.required and _is_device(one)])
+        if optional:
+            return Fails(f"line {min(optional)}, whose device did not appear, does not stop the boot")
+        return CantTell(known.reason, _named(context))
     if facts.target.live and not wanted.settled(facts):
         return CantTell("the host has just booted", _named(context))
     doubts = ""
+    held: list[_Missed] = []
     for entry in lines:
         if _there(facts, known, entry):
             continue
         doubt = doubt_of(facts, known, entry)
-        if doubt and not (waited and waited[0] is entry):
+        if doubt and entry.line not in waited:
             doubts = f"line {entry.line}: {entry.spec} is not among the disks, but {doubt}"
             continue
-        return _held(facts, entry, waited[1] if waited and waited[0] is entry else None, known)
+        held.append(waited.get(entry.line, (entry, None)))
+    if held:
+        return _held(facts, held, known)
     return CantTell(doubts, _named(context)) if doubts else Fails("every device that the boot needs is there")
 
 
@@ -97,30 +107,33 @@ def doubt(known: tuple[BlockDevice, ...], spec: str, live: bool) -> str:
     return ""
 
 
-def _waited(context: Context, lines: list[FstabEntry]) -> tuple[FstabEntry, Match] | None:
-    """The newest line of the newest boot in which PID 1 gave up waiting for a device of fstab, or in which
-    the mount that it started did not find it."""
+_Missed = tuple[FstabEntry, Optional[Match]]  # a line, and the log that speaks of it
+
+
+def _waited(context: Context, lines: list[FstabEntry]) -> dict[int, _Missed]:
+    """The lines of fstab, by number, for whose device PID 1 waited in vain in the newest boot, or whose mount
+    did not find it; each with what says so, the strongest and newest first."""
+    found: dict[int, _Missed] = {}
     for match in reversed(parts.trusted_matches(context, "timeout")):
         path = _waited_path(match.entry.text)
-        if not path or not wanted.spoken_by_systemd(match.entry):
-            continue
-        for entry in lines:
-            if devices.find((BlockDevice(path, (path,)),), entry.spec):
-                return entry, match
+        if path and wanted.spoken_by_systemd(match.entry):
+            for entry in lines:
+                if devices.find((BlockDevice(path, (path,)),), entry.spec):
+                    found.setdefault(entry.line, (entry, match))
     if any(context.found.get("fs-corrupt", {}).values()):
-        return None  # a failed check has the same consequence
+        return found  # a failed check has the same consequence
     for match in reversed(parts.trusted_matches(context, "dependency")):
         point = match.groups.get("point", "")
-        if wanted.spoken_by_systemd(match.entry):
+        if point and wanted.spoken_by_systemd(match.entry):
             for entry in lines:
-                if point and point.rstrip("/") == entry.file.rstrip("/"):
-                    return entry, match
+                if point.rstrip("/") == entry.file.rstrip("/"):
+                    found.setdefault(entry.line, (entry, match))
     for match in reversed(parts.trusted_matches(context, "mount")):
         trust = match.entry.trust
         for entry in lines:
             if trust is not None and trust.uid == 0 and trust.unit == mount_unit(entry.file):
-                return entry, match
-    return None
+                found.setdefault(entry.line, (entry, match))
+    return found
 
 
 def _waited_path(text: str) -> str:
@@ -151,18 +164,21 @@ def mount_unit(point: str) -> str:
     return f"{escaped or '-'}.mount"
 
 
-def _in_container(facts: Facts, lines: list[FstabEntry], waited: tuple[FstabEntry, Match] | None) -> Proof:
+def _in_container(facts: Facts, lines: list[FstabEntry], waited: dict[int, _Missed]) -> Proof:
     """A container has no disks of its own and mostly ignores fstab's; what its init waited for counts."""
     mounts = facts.mounts
     mounted = set() if isinstance(mounts, Unknown) else {mount.point for mount in mounts}
+    held: list[_Missed] = []
     for entry in lines:
         if entry.file in mounted or facts.target.exists(_path(entry.spec)):
             continue
-        if waited and waited[0] is entry:
-            return _held(facts, *waited)
         unit = facts.unit(mount_unit(entry.file)) if facts.init is Init.SYSTEMD else None
-        if unit and unit.present and unit.active in ("inactive", "failed") and wanted.settled(facts):
-            return _held(facts, entry)
+        if entry.line in waited:
+            held.append(waited[entry.line])
+        elif unit and unit.present and unit.active in ("inactive", "failed") and wanted.settled(facts):
+            held.append((entry, None))
+    if held:
+        return _held(facts, held)
     return Fails("nothing that the boot of this container waits for")
 
 
@@ -183,15 +199,22 @@ def shown(known: tuple[BlockDevice, ...]) -> str:
     return ", ".join(words) or "none"
 
 
-def _held(facts: Facts, entry: FstabEntry, match: Match | None = None, disks: tuple[BlockDevice, ...] = ()) -> Holds:
+def _held(facts: Facts, missed: Sequence[_Missed], disks: tuple[BlockDevice, ...] = ()) -> Holds:
+    """The first line's words; ``lines`` of the values are the numbers of all, in the order of the file."""
+    entry, match = missed[0]
     evidence = [Evidence(FSTAB, entry.text.strip(), entry.line)]
     if disks:
         evidence.append(Evidence("blkid", f"there are: {shown(disks)}"))
     if match:
         evidence.append(parts.entry_evidence(match.entry))
+    numbers = sorted(one.line for one, _ in missed)
     values = {"file": FSTAB, "line": str(entry.line), "device": entry.spec, "point": entry.file}
+    values["lines"] = ",".join(map(str, numbers))
+    evidence += [Evidence(FSTAB, one.text.strip(), one.line) for one, _ in missed[1:]]
     why = f"line {entry.line} wants {entry.spec} for {entry.file}, "
     why += "which does not exist" if disks or not match else "which did not appear in the newest boot"
+    if len(missed) > 1:
+        why += f" (and so do lines {', '.join(str(one.line) for one, _ in missed[1:])})"
     severity = Severity.WARNING if parts.network_up(facts) else None
     if entry.file == "/":  # it is mounted as the kernel was told, and must not be taken out of the file
         return Holds(why, tuple(evidence), values, severity, ("blkid", "findmnt -no SOURCE,UUID /"), ())

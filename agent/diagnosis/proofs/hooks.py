@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from agent.diagnosis.model import CantTell, Context, Evidence, Fails, Holds, Proof, ProofFunction, Severity
 from agent.diagnosis.proofs import parts, scripts
@@ -12,7 +12,7 @@ from agent.diagnosis.proofs.scripts import Fault
 from agent.facts.facts import Facts
 from agent.facts.netconfig.model import Manager
 from agent.target.model import Kind, Stat
-from agent.unknown import Unknown
+from agent.unknown import Maybe, Unknown
 
 UP = ("if-pre-up.d", "if-up.d")  # run on the way up, in this order
 ALL = (*UP, "if-down.d", "if-post-down.d")
@@ -33,14 +33,48 @@ class Hook:
         return f"/etc/network/{self.folder}/{self.name}"
 
 
+def runs(name: str) -> bool:
+    """True for a name that every run-parts runs; busybox' also runs names with a dot."""
+    return _NAME.fullmatch(name) is not None
+
+
 def hooks(facts: Facts, folders: tuple[str, ...] = UP) -> Iterator[Hook]:
     """The hooks that run-parts would run, in its order."""
     for folder in folders:
         names = facts.target.list(f"/etc/network/{folder}")
         for name in () if isinstance(names, Unknown) else names:
             stat = facts.target.stat(f"/etc/network/{folder}/{name}")
-            if _NAME.fullmatch(name) and isinstance(stat, Stat) and stat.kind is Kind.FILE and stat.executable:
+            if runs(name) and isinstance(stat, Stat) and stat.kind is Kind.FILE and stat.executable:
                 yield Hook(folder, name, stat.mtime)
+
+
+def is_sendmail(name: str) -> bool:
+    return name == "sendmail"
+
+
+def is_iptables(name: str) -> bool:
+    return re.search(r"ip6?tables", name) is not None
+
+
+def is_other(name: str) -> bool:
+    return not is_sendmail(name) and not is_iptables(name)
+
+
+def fault_of(facts: Facts, hook: Hook) -> Maybe[Fault | None]:
+    """Why the hook surely makes run-parts fail, from its text and the files that it needs; None: nothing is
+    seen. Unknown when it can't be read."""
+    script = scripts.read(facts.target, hook.path)
+    if isinstance(script, Unknown):
+        return script
+    target = facts.target
+    if is_sendmail(hook.name):
+        return scripts.missing_source(target, script, DYNAMIC) or scripts.exec_fault(target, script)
+    fault = scripts.exec_fault(target, script) or scripts.missing_source(target, script)
+    if not fault and is_iptables(hook.name):
+        fault = scripts.failing_restore(target, script)
+    if fault and fault.sure and not (busybox_run_parts(facts) and not script.interpreter):
+        return fault
+    return None
 
 
 def sendmail_hook_sources_missing_file(context: Context) -> Proof:
@@ -54,17 +88,16 @@ def sendmail_hook_sources_missing_file(context: Context) -> Proof:
         return idle
     if facts.target.is_file(DYNAMIC):
         return Fails(f"{DYNAMIC} is there")
-    found = False
-    for hook in hooks(facts):
-        if hook.name != "sendmail":
-            continue
-        found = True
-        script = scripts.read(facts.target, hook.path)
-        if isinstance(script, Unknown):
-            return CantTell(script.reason)
-        fault = scripts.missing_source(facts.target, script, DYNAMIC) or scripts.exec_fault(facts.target, script)
+    found = [hook for hook in hooks(facts) if is_sendmail(hook.name)]
+    failing = []
+    for hook in found:
+        fault = fault_of(facts, hook)
+        if isinstance(fault, Unknown):
+            return CantTell(fault.reason)
         if fault:
-            return _holds(context, hook, fault, *_sendmail_repair(facts, hook))
+            failing.append(_holds(context, hook, fault, *_sendmail_repair(facts, hook)))
+    if failing:
+        return _first(failing)
     return Fails("the hook guards what it reads" if found else "there is no executable sendmail hook")
 
 
@@ -88,31 +121,13 @@ def iptables_hook_fails(context: Context) -> Proof:
     idle = _not_run(facts)
     if idle:
         return idle
-    found = False
-    unread = ""
-    for hook in hooks(facts):
-        if not re.search(r"ip6?tables", hook.name):
-            continue
-        found = True
-        script = scripts.read(facts.target, hook.path)
-        if isinstance(script, Unknown):
-            unread = script.reason
-            continue
-        fault = (
-            scripts.exec_fault(facts.target, script)
-            or scripts.missing_source(facts.target, script)
-            or scripts.failing_restore(facts.target, script)
-        )
-        if fault and fault.sure and not (_forgiving_run_parts(facts) and not script.interpreter):
-            return _holds(context, hook, fault)
-        failed = _failed_last_boot(context, hook)
-        if failed:
-            return failed
-    line = _failing_line(context)
-    if line:
-        return line
+    unread: list[str] = []
+    failing = [*_failing(context, is_iptables, unread), *_failing_line(context)]
+    if failing:
+        return _first(failing)
     if unread:
-        return CantTell(unread)
+        return CantTell(unread[0])
+    found = any(is_iptables(hook.name) for hook in hooks(facts))
     return Fails("the iptables hook can run" if found else "there is no executable iptables hook")
 
 
@@ -122,45 +137,57 @@ def ifup_hook_fails(context: Context) -> Proof:
     idle = _not_run(facts)
     if idle:
         return idle
-    unread = ""
-    for hook in hooks(facts):
-        if hook.name == "sendmail" or re.search(r"ip6?tables", hook.name):
-            continue
-        script = scripts.read(facts.target, hook.path)
-        if isinstance(script, Unknown):
-            unread = unread or script.reason
-            continue
-        fault = scripts.exec_fault(facts.target, script) or scripts.missing_source(facts.target, script)
-        if fault and fault.sure and not (_forgiving_run_parts(facts) and not script.interpreter):
-            return _holds(context, hook, fault)
-        failed = _failed_last_boot(context, hook)
-        if failed:
-            return failed
-    dangling = _dangling(context)
-    if dangling:
-        return dangling
+    unread: list[str] = []
+    failing = [*_failing(context, is_other, unread), *_dangling(context)]
+    if failing:
+        return _first(failing)
     if context.entries():
-        return CantTell(unread or "the hook itself shows no fault, and nobody vouches for the log")
+        return CantTell(unread[0] if unread else "the hook itself shows no fault, and nobody vouches for the log")
     return Fails("no hook shows a fault")
 
 
-def _dangling(context: Context) -> Holds | None:
-    """A hook that is a link to nothing: fatal where ifup calls run-parts with --exit-on-error (since 0.8)."""
-    facts = context.facts
+def _failing(context: Context, wanted: Callable[[str], bool], unread: list[str]) -> Iterator[Holds]:
+    """Each hook of a wanted name that shows a fault, or that the journal saw fail."""
+    for hook in hooks(context.facts):
+        if not wanted(hook.name):
+            continue
+        fault = fault_of(context.facts, hook)
+        if isinstance(fault, Unknown):
+            unread.append(fault.reason)
+            continue
+        failed = _holds(context, hook, fault) if fault else _failed_last_boot(context, hook)
+        if failed:
+            yield failed
+
+
+def _first(failing: list[Holds]) -> Holds:
+    """The first of them, which names all in values["hooks"], apart by blanks."""
+    every = " ".join(dict.fromkeys(holds.values["hook"] for holds in failing))
+    return replace(failing[0], values={**failing[0].values, "hooks": every})
+
+
+def dangling(facts: Facts) -> Iterator[tuple[Hook, str]]:
+    """The hooks that are links to nothing, and where each points: fatal where ifup calls run-parts with
+    --exit-on-error (since 0.8), else none."""
+    if not _exits_on_error(facts):
+        return
     for folder in UP:
         names = facts.target.list(f"/etc/network/{folder}")
         for name in () if isinstance(names, Unknown) else names:
             path = f"/etc/network/{folder}/{name}"
             end = facts.target.stat(path)
-            if not _NAME.fullmatch(name) or not isinstance(end, Unknown) or not end.absent:
+            if not runs(name) or not isinstance(end, Unknown) or not end.absent:
                 continue
             to = facts.target.readlink(path)
-            if isinstance(to, Unknown) or not _exits_on_error(facts):
-                continue
-            fault = Fault(f"it is a link to {to}, which does not exist", 0, f"-> {to}")
-            commands, undo = (f"rm {{root}}{path}",), (f"ln -s {to} {{root}}{path}",)
-            return _holds(context, Hook(folder, name, 0.0), fault, commands, undo)
-    return None
+            if not isinstance(to, Unknown):
+                yield Hook(folder, name, 0.0), to
+
+
+def _dangling(context: Context) -> Iterator[Holds]:
+    for hook, to in dangling(context.facts):
+        fault = Fault(f"it is a link to {to}, which does not exist", 0, f"-> {to}")
+        commands, undo = (f"rm {{root}}{hook.path}",), (f"ln -s {to} {{root}}{hook.path}",)
+        yield _holds(context, hook, fault, commands, undo)
 
 
 def _exits_on_error(facts: Facts) -> bool:
@@ -176,8 +203,8 @@ def _not_run(facts: Facts) -> Fails | None:
     return None
 
 
-def _forgiving_run_parts(facts: Facts) -> bool:
-    """busybox' run-parts may hand a script without #! to the shell."""
+def busybox_run_parts(facts: Facts) -> bool:
+    """busybox' run-parts may hand a script without #! to the shell, and runs names with a dot (1.35)."""
     path = facts.target.find_program("run-parts")
     real = path if isinstance(path, Unknown) else facts.target.resolve(path)
     return isinstance(real, str) and real.rsplit("/", 1)[-1].startswith("busybox")
@@ -216,9 +243,22 @@ def _severity(facts: Facts) -> Severity | None:
     return None
 
 
-def _failing_line(context: Context) -> Holds | None:
-    """A pre-up or up line that loads a ruleset that is not there: ifup gives the interface up."""
-    facts = context.facts
+@dataclass(frozen=True)
+class DeadLine:
+    """A pre-up or up line of ifupdown's configuration that fails: ifup gives the interface up."""
+
+    path: str
+    number: int  # from 1
+    text: str
+    problem: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.number}"
+
+
+def dead_lines(facts: Facts) -> Iterator[DeadLine]:
+    """The lines that load a ruleset that is not there."""
     config = facts.configs.get(Manager.IFUPDOWN)
     for path in config.files if config else ():
         lines = facts.target.lines(path)
@@ -226,12 +266,15 @@ def _failing_line(context: Context) -> Holds | None:
             found = re.match(r"\s*(?:pre-up|up|post-up)\s+(\S.{0,400})", line)
             problem = scripts.restore_fault(facts.target, found[1]) if found else ""
             if problem:
-                place = f"{path}:{number}"
-                values = {"hook": place, "name": "", "folder": "", "problem": problem}
-                evidence = Evidence(path, line.strip(), number)
-                commands = (f"nano +{number} {{root}}{path}",)
-                return Holds(f"{place}: {problem}", (evidence,), values, _severity(facts), commands, ())
-    return None
+                yield DeadLine(path, number, line.strip(), problem)
+
+
+def _failing_line(context: Context) -> Iterator[Holds]:
+    for line in dead_lines(context.facts):
+        values = {"hook": line.place, "name": "", "folder": "", "problem": line.problem}
+        evidence = Evidence(line.path, line.text, line.number)
+        commands = (f"nano +{line.number} {{root}}{line.path}",)
+        yield Holds(f"{line.place}: {line.problem}", (evidence,), values, _severity(context.facts), commands, ())
 
 
 PROOFS: dict[str, ProofFunction] = {

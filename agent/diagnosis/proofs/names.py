@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.diagnosis.model import CantTell, Context, Evidence, Fails, Holds, Proof, ProofFunction, Severity
-from agent.diagnosis.proofs import parts, wanted
+from agent.diagnosis.proofs import naming, parts, wanted
 from agent.diagnosis.proofs.wanted import Wanted
 from agent.facts.facts import Facts
 from agent.facts.netconfig import networkd_links
@@ -72,40 +72,30 @@ def _renamed(facts: Facts, want: Wanted, new: str, evidence: tuple[Evidence, ...
     origin = want.config.origin
     shown = Evidence(origin.path, f"configures {want.card}", origin.line)
     values = {"iface": new, "old": want.card, "file": origin.path}
+    severity = Severity.WARNING if parts.network_up(facts) else Severity.CRITICAL
+    why = f"{origin} configures {want.card}, and the interface is called {new}"
+    repaired = naming.repaired_since_boot(facts) if KERNEL_NAME.fullmatch(want.card) else ""
+    if repaired:
+        pending = {**values, "pending": "reboot"}
+        why += f"; repaired on disk ({repaired}), a reboot is pending"
+        return Holds(why, (shown, *evidence), pending, severity, ("reboot",), ())
     commands, undo = _cure(facts, want, new)
-    return Holds(
-        f"{origin} configures {want.card}, and the interface is called {new}",
-        (shown, *evidence),
-        values,
-        Severity.WARNING if parts.network_up(facts) else Severity.CRITICAL,
-        commands,
-        undo,
-    )
+    return Holds(why, (shown, *evidence), values, severity, commands, undo)
 
 
 def _cure(facts: Facts, want: Wanted, new: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The kernel's names back, as on every Linode; else the new name into the configuration."""
     predictable = KERNEL_NAME.fullmatch(want.card) and UDEV_NAME.fullmatch(new)
-    if predictable and not wanted.container(facts) and not _naming_masked(facts):
-        link = "{root}/etc/systemd/network/99-default.link"
-        commands = ["mkdir -p {root}/etc/systemd/network", f"ln -s /dev/null {link}"]
+    if predictable and not wanted.container(facts):
+        off = naming.next_boot(facts)
+        commands: list[str] = []
+        if not off.masks:
+            commands += ["mkdir -p {root}/etc/systemd/network", f"ln -s /dev/null {{root}}{naming.LINK}"]
         if not isinstance(facts.target.find_program("update-initramfs"), Unknown):
-            commands.append(parts.in_root(facts, "update-initramfs -u"))
-        return tuple(commands), (f"rm {link}",)
+            commands.append(parts.in_root(facts, "update-initramfs -u -k all"))
+        if not off.masks or off.stale:
+            return tuple(commands), () if off.masks else (f"rm {{root}}{naming.LINK}",)
     return wanted.edit(want.config.origin.path, f"sed -i 's/\\b{re.escape(want.card)}\\b/{new}/g' FILE")
-
-
-def _naming_masked(facts: Facts) -> bool:
-    """udev leaves the kernel's names alone: its default .link file, or its rules for names, are masked."""
-    for path in ("/etc/systemd/network/99-default.link", "/etc/udev/rules.d/80-net-setup-link.rules"):
-        if not facts.target.exists(path, follow=False):
-            continue
-        if facts.target.readlink(path) == "/dev/null":
-            return True
-        text = facts.target.text(path)
-        if isinstance(text, str) and not re.search(r"^\s*NamePolicy\s*=\s*\S", text, re.MULTILINE):
-            return True
-    return facts.target.readlink("/etc/udev/rules.d/80-net-name-slot.rules") == "/dev/null"
 
 
 def _offline(context: Context) -> Proof:
@@ -154,10 +144,9 @@ def _old_and_new(match: Match) -> tuple[str, str]:
 
 def _keeps_name(facts: Facts, name: str) -> str:
     """What on the disk makes udev leave the kernel's names alone, or gives this one; "" when nothing does."""
-    if facts.boot.ifnames_off is True:
-        return "net.ifnames=0 is set"
-    if _naming_masked(facts):
-        return "udev's naming is masked"
+    off = naming.next_boot(facts)
+    if off.off:
+        return off.why
     for link in networkd_links.links(facts.target):
         if link.name == name and not link.masked:
             return f"{link.path} gives it"
@@ -180,6 +169,20 @@ def pins(facts: Facts) -> Iterator[Pin]:
                 yield Pin(path, number, line[:400], mac.group(1).lower(), name.group(1))
 
 
+def stored(facts: Facts) -> tuple[Pin, ...]:
+    """udev's rules, and the .link files of /etc, that give a card with a certain MAC address a name."""
+    found = list(pins(facts))
+    for link in networkd_links.links(facts.target):
+        if link.masked or not link.name or not link.path.startswith("/etc/"):
+            continue
+        lines = facts.target.lines(link.path)
+        for mac in link.macs:
+            numbered = enumerate(() if isinstance(lines, Unknown) else lines, 1)
+            place = next(((number, line) for number, line in numbered if mac in line.lower()), (0, f"MACAddress={mac}"))
+            found.append(Pin(link.path, place[0], place[1][:400], mac, link.name))
+    return tuple(found)
+
+
 def interface_renamed_persistent(context: Context) -> Proof:
     """A rule or a configuration ties the name to a MAC address that no card of this host has."""
     facts = context.facts
@@ -195,10 +198,16 @@ def interface_renamed_persistent(context: Context) -> Proof:
         return Fails("no network card has a MAC address")
     spare = wanted.spare_cards(facts)
     lost = [want for want in wanted.absent(facts) if not (want.manager in wanted.IDLE and parts.network_up(facts))]
-    for pin in pins(facts):
+    found = stored(facts)
+    served = {pin.name for pin in found if pin.mac in macs}
+    for pin in found if spare else ():
         want = next((want for want in lost if want.card == pin.name), None)
-        if want and pin.mac not in macs and spare:
+        if want and pin.mac not in macs and pin.name not in served:
             return _pinned(facts, pin, spare[0].name, (Evidence("ip link", _seen(spare[0])),))
+    for want in lost if spare else ():
+        repaired = _unpinned_since_boot(facts, want.card, spare[0], len(cards), found)
+        if repaired:
+            return _at_reboot(facts, want, spare[0], repaired)
     for want in wanted.all_of(facts):
         config = want.config
         if not want.at_boot or config.virtual or not config.macs or macs & set(config.macs) or not spare:
@@ -209,11 +218,39 @@ def interface_renamed_persistent(context: Context) -> Proof:
     return Fails("no stored rule ties a name to another card")
 
 
+def _unpinned_since_boot(facts: Facts, name: str, card: Link, cards: int, found: tuple[Pin, ...]) -> str:
+    """What changed on disk since this boot, so that the next one calls the card ``name``; "" when nothing did."""
+    started = facts.boot.started
+    if isinstance(started, Unknown) or not KERNEL_NAME.fullmatch(card.name):
+        return ""
+    mine = next((pin for pin in found if pin.mac == card.mac), None)
+    if mine is not None:
+        changed = parts.changed_since(facts, started, (mine.path,))
+        return f"{mine.path}:{mine.line} gives it" if changed and mine.name == name else ""
+    if cards != 1 or name != "eth0":
+        return ""
+    folder = parts.changed_since(facts, started, ("/etc/udev/rules.d", "/etc/systemd/network"))
+    return f"nothing in {folder} gives {card.name} any more" if folder else ""
+
+
+def _at_reboot(facts: Facts, want: Wanted, card: Link, repaired: str) -> Holds:
+    return Holds(
+        f"{want.config.origin} configures {want.card}, and the card is called {card.name}; "
+        f"repaired on disk ({repaired}), a reboot is pending",
+        (Evidence("ip link", _seen(card)),),
+        {"iface": card.name, "old": want.card, "pending": "reboot"},
+        Severity.WARNING if parts.network_up(facts) else Severity.CRITICAL,
+        ("reboot",),
+        (),
+    )
+
+
 def _pinned(facts: Facts, pin: Pin, new: str, evidence: tuple[Evidence, ...]) -> Holds:
     values = {
         "iface": new,
         "old": pin.name,
         "file": wanted.quoted(pin.path),
+        "path": pin.path,
         "base": wanted.quoted(pin.path.rpartition("/")[2]),
         "mac": pin.mac,
     }
@@ -229,6 +266,7 @@ def _other_mac(facts: Facts, want: Wanted, link: Link) -> Holds:
     origin, mac = want.config.origin, want.config.macs[0]
     commands, undo = wanted.edit(origin.path, f"sed -i 's/{mac}/{link.mac}/I' FILE")
     values = {"iface": link.name, "file": origin.path, "base": origin.path.rpartition("/")[2], "mac": mac}
+    values["path"] = origin.path
     return Holds(
         f"{origin} is for the card {mac}, and this host's is {link.mac} ({link.name})",
         (Evidence(origin.path, f"wants {mac}", origin.line), Evidence("ip link", _seen(link))),
@@ -241,7 +279,7 @@ def _other_mac(facts: Facts, want: Wanted, link: Link) -> Holds:
 
 def _pinned_offline(context: Context) -> Proof:
     facts = context.facts
-    found = {pin.name: pin for pin in pins(facts)}
+    found = {pin.name: pin for pin in stored(facts)}
     pinned = [want for want in wanted.all_of(facts) if want.config.macs and want.at_boot and not want.config.virtual]
     if not found and not pinned:
         return Fails("no stored rule ties a name to a card")
@@ -249,6 +287,8 @@ def _pinned_offline(context: Context) -> Proof:
     for match in reversed(parts.trusted_matches(context, "kernel", "udev")):
         old, new = _old_and_new(match)
         pin = found.get(old)
+        if pin is None and old in configured and new not in configured and new not in found:
+            return Fails(f"no stored rule ties {old} or {new} to a card any more")
         if pin is None or old not in configured or new in configured:
             continue
         changed = parts.changed_since(facts, match.entry.time, (pin.path,))

@@ -50,7 +50,8 @@ class Script:
         if not self.data.startswith(b"#!"):
             return ()
         first = self.data[2 : _SHEBANG_LIMIT + 1].split(b"\n", 1)[0]
-        return tuple(first.decode("utf-8", "replace").strip(" \t").split(None, 1))
+        words = first.decode("utf-8", "replace").strip(" \t")
+        return tuple(re.split(r"[ \t]+", words, maxsplit=1)) if words else ()  # no other blanks: binfmt_script
 
     @property
     def lines(self) -> list[str]:
@@ -118,7 +119,8 @@ def _interpreter_fault(target: Target, words: tuple[str, ...], shown: str) -> Fa
         return None
     stat = target.stat(interpreter)
     if isinstance(stat, Unknown):
-        return Fault(f"its interpreter {interpreter} does not exist", 1, shown) if stat.absent else None
+        name = interpreter[:80].replace("\r", "^M")
+        return Fault(f"its interpreter {name} does not exist", 1, shown) if stat.absent else None
     if stat.kind is not Kind.FILE or not stat.executable:
         return Fault(f"its interpreter {interpreter} is no program", 1, shown)
     if interpreter.rsplit("/", 1)[-1] == "env" and len(words) > 1:
@@ -163,6 +165,20 @@ def failing_restore(target: Target, script: Script) -> Fault | None:
         if fault:
             return Fault(fault, statement.line, statement.text[:200], statement.sure)
     return None
+
+
+def rulesets(script: Script) -> Iterator[str]:
+    """The files whose rules the script loads, wherever in it that stands."""
+    for _, text in _logical(script.lines):
+        for found in _INPUT.finditer(text):
+            if found["path"]:
+                yield found["path"]
+
+
+def commands(script: Script) -> Iterator[tuple[int, str]]:
+    """The script's lines with their numbers, without comments, blanks and here-documents; continued lines
+    are joined."""
+    return _logical(script.lines)
 
 
 def restore_fault(target: Target, command: str) -> str:
