@@ -36,7 +36,8 @@ from agent.change.model import (
     Step,
     WriteFile,
 )
-from agent.change.prepare import boot_id, is_same, matching, prepare
+from agent.change.place import boot_id
+from agent.change.prepare import is_same, matching, prepare
 from agent.change.restore import Restoring, net
 from agent.change.store import Store, reason
 from agent.target.enter import run_inside
@@ -73,14 +74,15 @@ def silent(text: str) -> None:
 def apply(
     store: Store,
     fix: str,
-    plan: Plan,
+    plan: Plan | Callable[[], Plan],
     *,
     verify: Callable[[], str] | None = None,
     force: bool = False,
     confirm_within: float | None = None,
     progress: Progress = silent,
 ) -> Change:
-    """One plan as one change, whole or not at all.
+    """One plan as one change, whole or not at all. A function is asked for it when nobody else can change the
+    target any more.
 
     ``verify`` says what is still wrong afterwards, "" when nothing is; then the change is verified, else it is
     rolled back (with ``force`` it stays applied). ``confirm_within`` (seconds) puts it on probation: it is undone by
@@ -94,7 +96,7 @@ def apply(
         )
     with store.lock():
         _refuse_interrupted(store)
-        change = prepare(store, fix, plan)
+        change = prepare(store, fix, plan() if callable(plan) else plan)
         reached = _Reached()
         with _signals_raise():
             try:

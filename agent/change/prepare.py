@@ -31,13 +31,12 @@ from agent.change.model import (
     Step,
     WriteFile,
 )
+from agent.change.place import boot_id
 from agent.change.store import Store, reason
-from agent.target import Target
 from agent.target.failures import Refused, shown
 from agent.target.write import Folder
 from agent.unknown import Unknown
 
-BOOT_ID = "/proc/sys/kernel/random/boot_id"
 SELINUX = "security.selinux"
 SPARE = 256 * 1024  # bytes that must be left besides, for the documents and the directories
 INODES = 16
@@ -379,12 +378,6 @@ def matching(store: Store, pattern: str) -> tuple[str, ...]:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), store.tree.parent(path) as (folder, name):
             paths.append(folder.at(name))
     return tuple(paths)
-
-
-def boot_id(target: Target) -> str:
-    """Which boot of the running kernel this is; "" where the target does not run."""
-    text = target.text(BOOT_ID) if target.live else ""
-    return "" if isinstance(text, Unknown) else text.strip()
 
 
 def _digest(content: bytes) -> str:

@@ -14,12 +14,15 @@ from agent.report.harmless import harmless
 
 OK, FINDINGS, USAGE, COULD_NOT_LOOK = 0, 1, 2, 3
 INTERRUPTED = 130
-VERBS = ("scan", "rules")
+VERBS = ("scan", "fix", "undo", "history", "confirm", "rules")
 
 EPILOG = """\
 Examples:
   sudo agent scan                      this host
   sudo agent scan --root /media/sda    a mounted disk, in rescue mode
+  sudo agent fix                       what can be repaired here
+  sudo agent fix --sendmail            repair it; every fix can be taken back:
+  sudo agent undo                      takes the last one back
   agent scan --log console.txt         a log that was copied from somewhere
 
 Exit status of scan: 0 nothing wrong, 1 findings, 2 usage, 3 it could not look.
@@ -36,7 +39,10 @@ def main(arguments: Sequence[str]) -> int:
     words = list(arguments)
     if not words or (words[0] not in VERBS and words[0] not in ("-h", "--help", "--version")):
         words = _with_scan(words)
-    options = parser().parse_args(words)
+    try:
+        options = _parsed(words)
+    except UsageError as error:
+        return _complain(error)
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -60,6 +66,17 @@ def main(arguments: Sequence[str]) -> int:
         return COULD_NOT_LOOK
 
 
+def _parsed(words: list[str]) -> argparse.Namespace:
+    """The options; a verb may have its own words for those that it does not know."""
+    top = parser()
+    options, strange = top.parse_known_args(words)
+    if strange:
+        if hasattr(options, "unknown"):
+            raise options.unknown(strange)
+        top.error(f"unrecognized arguments: {' '.join(strange)}")
+    return options
+
+
 def _with_scan(words: list[str]) -> list[str]:
     """`agent` alone, or with options only, is `agent scan`."""
     return ["scan", *words] if not words or words[0].startswith("-") else words
@@ -76,17 +93,17 @@ def _complain(error: AgentError) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    from agent.cli import rules, scan
+    from agent.cli import confirm, fix, history, rules, scan, undo
 
     top = argparse.ArgumentParser(
         prog="agent",
-        description="Names the first broken layer of an unreachable Linux host, with its proof.",
+        description="Names the first broken layer of an unreachable Linux host, with its proof, and repairs it.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"lish-agent {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (scan, rules):
+    for module in (scan, fix, undo, history, confirm, rules):
         verb = module.add_parser(verbs)
         verb.add_argument("--debug", action="store_true", help="show tracebacks")
     return top

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from agent.errors import CannotLook, UsageError
 
 if TYPE_CHECKING:
+    from agent.change.model import Change
     from agent.diagnosis.model import Rule
     from agent.facts.facts import Facts
     from agent.logs.model import Unchecked
@@ -125,13 +126,14 @@ def scan_target(
     progress: Progress | None = None,
 ) -> Scan:
     """Examines a target: facts, diagnostics, logs, findings, verdict."""
-    from agent.diagnosis.evaluation import all_patterns, evaluate
+    from agent.cli import examine
+    from agent.diagnosis.evaluation import evaluate
     from agent.diagnosis.ladder import ladder
     from agent.diagnosis.verdict import judge, relate
     from agent.facts import diagnostics
     from agent.facts.diagnostic_sets import choose
     from agent.facts.facts import Facts
-    from agent.logs.search import search
+    from agent.fixes import offers
     from agent.report.model import Scan
 
     say = progress or (lambda step: None)
@@ -140,20 +142,41 @@ def scan_target(
     chosen = choose(facts.distro, facts.managers.in_charge)
     say(f"running the diagnostics of {chosen.name}")
     outputs = diagnostics.run(target, chosen)
-    say("searching the logs")
-    found = search(target, all_patterns(rules), since=since, progress=say)
+    found = examine.search_logs(target, rules, say, since)
     evaluated = evaluate(facts, rules, found, say)
     findings = relate(evaluated.findings)
     rungs = ladder(facts, findings)
+    say("planning the fixes")
+    offered = offers.look(facts, findings)
+    unfinished, unconfirmed, unread = _earlier(target)
     return Scan(
         subject=_subject(facts, chosen.name),
-        verdict=judge(findings, rungs),
+        verdict=offers.with_fix(judge(findings, rungs), offered),
         rungs=rungs,
         findings=findings,
         diagnostics=outputs,
         next_steps=tuple(step.argv for step in chosen.steps if step.changes_state),
-        unchecked=(*_limits(target), *found.unchecked, *evaluated.unchecked),
+        unchecked=(*_limits(target), *found.unchecked, *evaluated.unchecked, *unread),
         sources=found.sources,
+        offers=offered,
+        interrupted=unfinished,
+        unconfirmed=unconfirmed,
+    )
+
+
+def _earlier(target: Target) -> tuple[tuple[Change, ...], tuple[Change, ...], tuple[Unchecked, ...]]:
+    """Earlier changes that were interrupted, those on probation, and why these could not be read."""
+    from agent.cli.examine import earlier_changes
+    from agent.logs.model import Unchecked
+    from agent.unknown import Unknown
+
+    changes = earlier_changes(target)
+    if isinstance(changes, Unknown):
+        return (), (), (Unchecked("earlier changes", changes.reason),)
+    return (
+        tuple(change for change in changes if change.state.interrupted),
+        tuple(change for change in changes if change.on_probation),
+        (),
     )
 
 

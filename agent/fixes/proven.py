@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Union
 
+from agent.change import history
 from agent.change.model import Plan
+from agent.change.place import boot_id
 from agent.diagnosis.evaluation import Evaluated, evaluate
 from agent.diagnosis.model import CantTell, Fails, Finding, Rule, Status
 from agent.facts.facts import Facts
 from agent.fixes.model import Fix, Refusal, Request
 from agent.fixes.offers import not_live
 from agent.logs.model import Found
+from agent.target import Target
+from agent.unknown import Unknown
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,21 @@ def answer(wish: Wish, case: Case) -> Answer:
         return not_live(fix)
     evaluated = case.evaluated(fix)
     findings = confirmed(evaluated)
-    if not findings and not wish.forced:
+    forced = wish.forced or (fix.after_change and _changed_in_this_boot(fix, case.facts.target))
+    if not findings and not forced:
         return _unproven(fix, evaluated)
-    request = Request(case.facts, findings, wish.choice, wish.name, wish.forced)
+    request = Request(case.facts, findings, wish.choice, wish.name, forced)
     planned = fix.plan(request)
     return planned if isinstance(planned, Refusal) else Ready(request, planned)
+
+
+def _changed_in_this_boot(fix: Fix, target: Target) -> bool:
+    """Was another fix applied, or taken back, since the host booted?"""
+    changes = history.read(target)
+    if isinstance(changes, Unknown):
+        return False
+    boot = boot_id(target)
+    return any(change.fix != fix.name and change.boot == boot != "" and change.ended is not None for change in changes)
 
 
 def confirmed(evaluated: Evaluated) -> tuple[Finding, ...]:

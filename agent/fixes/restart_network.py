@@ -256,4 +256,5 @@ FIX = Fix(
     plan,
     verify=verify,
     live_only=True,
+    after_change=True,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from agent.change.model import Change
 from agent.diagnosis.model import Finding, Rung, Verdict
 from agent.facts.diagnostics import Diagnostic
 from agent.facts.distro import Distro
+from agent.fixes.offers import Offers
 from agent.logs.model import Unchecked
 
 
@@ -39,3 +41,6 @@ class Scan:
     unchecked: tuple[Unchecked, ...]
     sources: tuple[str, ...] = ()
     looked_at_target: bool = True
+    offers: Offers = field(default_factory=Offers)  # the fixes that the findings prove
+    interrupted: tuple[Change, ...] = ()  # earlier fixes that somebody's death left half done
+    unconfirmed: tuple[Change, ...] = ()  # on probation: undone by themselves unless confirmed

@@ -9,7 +9,7 @@ import threading
 from types import TracebackType
 from typing import TextIO
 
-from agent.report.text import Style
+from agent.report.style import Style
 
 PATIENCE = 1.0  # seconds before anything is said
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timezone
 
 from agent.diagnosis.model import Evidence, Finding, LayerState, Severity, Status, VerdictState
+from agent.fixes.offers import Offer
 from agent.logs.model import Unchecked
-from agent.report.harmless import cut, harmless, harmless_lines
+from agent.report.changes import unconfirmed, unfinished
+from agent.report.harmless import cut, harmless_lines
 from agent.report.model import Scan
+from agent.report.style import BOLD, GREEN, LABEL, PLAIN, RED, YELLOW, Style, commands, labelled, moment, wrap
 
-RED, YELLOW, GREEN, BOLD, PLAIN = "31", "33", "32", "1", ""
 STATES = {
     VerdictState.BROKEN: RED,
     VerdictState.DEGRADED: YELLOW,
@@ -25,36 +24,19 @@ RUNGS = {
     LayerState.BROKEN: RED,
     LayerState.UNCHECKED: PLAIN,
 }
-LABEL = 8  # columns of "Proof   "
 LONG = 40  # columns from which on a path is shortened: what it says matters more
-
-
-@dataclass(frozen=True)
-class Style:
-    """What the terminal can show."""
-
-    columns: int = 80
-    colour: bool = False
-    unicode: bool = False  # UTF-8: else what is not ASCII is shown as escapes
-    everything: bool = False  # --all
-
-    def paint(self, text: str, code: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self.colour and code else text
-
-    def safe(self, text: str) -> str:
-        """Harmless, and in letters that the terminal has."""
-        text = harmless(text)
-        return text if self.unicode else text.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def render(scan: Scan, style: Style) -> str:
     """The whole report. The first 24 lines hold the verdict, its proof, the cure and the ladder."""
-    lines = _headline(scan, style)
+    lines = [line for change in scan.interrupted for line in unfinished(change, scan.subject.root, style)]
+    lines += [line for change in scan.unconfirmed for line in unconfirmed(change, scan.subject.root, style)]
+    lines += _headline(scan, style)
     cause = scan.verdict.finding
     if cause is not None:
-        lines += _cause(cause, style)
+        lines += _cause(cause, scan.offers.of(cause), style)
     elif scan.verdict.next:
-        lines += _labelled("Next", scan.verdict.next, style)
+        lines += labelled("Next", scan.verdict.next, style)
     lines += ["", *_ladder(scan, style)]
     others = [finding for finding in scan.findings if finding is not cause]
     if not style.everything:
@@ -62,7 +44,7 @@ def render(scan: Scan, style: Style) -> str:
     if others:
         lines += ["", style.paint("Other findings", BOLD)]
         for finding in others:
-            lines += _other(finding, style)
+            lines += _other(finding, scan.offers.of(finding), style)
     if scan.unchecked:
         lines += ["", *_unchecked(scan.unchecked, style)]
     if style.everything:
@@ -90,78 +72,51 @@ def _headline(scan: Scan, style: Style) -> list[str]:
         text = f"{state} at {layer}: {sure}{verdict.finding.title}"
     else:
         text = f"{state}: {verdict.summary}"
-    wrapped = _wrap(style.safe(text), style, indent=2)
+    wrapped = wrap(style.safe(text), style, indent=2)
     return [head, *(style.paint(line, STATES[verdict.state]) for line in wrapped)]
 
 
-def _cause(finding: Finding, style: Style) -> list[str]:
+def _cause(finding: Finding, offer: Offer | None, style: Style) -> list[str]:
     label = "Proof" if finding.status is Status.CONFIRMED else "Why"
     why = finding.proof if finding.status is Status.CONFIRMED else f"not proven: {finding.proof}"
-    lines = _labelled(label, [why], style)
+    lines = labelled(label, [why], style)
     shown = finding.evidence if style.everything else finding.evidence[:2]
     for evidence in shown:
         lines.append(_evidence(evidence, style))
-    if finding.advice.commands and not style.everything:
-        lines += _labelled("Cure", [finding.advice.text], style)
-        lines += _commands("Run", finding.advice.commands, style)
-        if finding.advice.undo:
-            lines += _commands("Undo", finding.advice.undo, style)
-    else:
-        lines += _advice(finding, style)
-    return lines
+    if offer is None:
+        return lines + _advice(finding, style)
+    lines += _offer(offer, style)
+    return lines + _advice(finding, style) if style.everything else lines
+
+
+def _offer(offer: Offer, style: Style) -> list[str]:
+    """The command that repairs it, what that does, and how to take it back."""
+    plan = offer.plan
+    what = " ".join([plan.summary, *plan.warnings[:1], *(["It takes effect at the next boot."] if plan.reboot else [])])
+    return [
+        *commands("Fix", [offer.command], style),
+        *labelled("", [what], style),
+        *commands("Undo", [offer.undo], style),
+    ]
 
 
 def _advice(finding: Finding, style: Style) -> list[str]:
-    lines = _labelled("Cure", [finding.advice.text], style)
+    lines = labelled("Cure", [finding.advice.text], style)
     if finding.advice.commands:
-        lines += _commands("Run", finding.advice.commands, style)
+        lines += commands("Run", finding.advice.commands, style)
     if finding.advice.undo:
-        lines += _commands("Undo", finding.advice.undo, style)
+        lines += commands("Undo", finding.advice.undo, style)
     return lines
-
-
-def _commands(label: str, commands: Sequence[str], style: Style) -> list[str]:
-    """Commands are never wrapped by us: a break in the middle would be copied."""
-    lines = []
-    for index, command in enumerate(commands):
-        lines.append(f"{label if index == 0 else '':<{LABEL}}{style.paint(style.safe(command), BOLD)}")
-    return lines
-
-
-def _labelled(label: str, texts: Sequence[str], style: Style) -> list[str]:
-    lines: list[str] = []
-    for text in texts:
-        for line in _wrap(style.safe(text), style, indent=0, room=style.columns - LABEL):
-            lines.append(f"{label if not lines else '':<{LABEL}}{line}")
-    return lines
-
-
-def _wrap(text: str, style: Style, indent: int, room: int | None = None) -> list[str]:
-    return textwrap.wrap(
-        text,
-        room or style.columns,
-        subsequent_indent=" " * indent,
-        break_on_hyphens=False,
-    ) or [""]
 
 
 def _evidence(evidence: Evidence, style: Style) -> str:
     place = f"{evidence.source}:{evidence.line}" if evidence.line else evidence.source
     if len(place) > LONG and not style.everything:
         place = f"...{place[3 - LONG :]}"
-    when = _time(evidence.time)
+    when = moment(evidence.time, "%b %d %H:%M:%S")
     text = f"{' ' * LABEL}{place}{' ' + when if when else ''}: {evidence.text}"
     safe = style.safe(text)
     return safe if style.everything else cut(safe, style.columns)
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    try:
-        return datetime.fromtimestamp(seconds, timezone.utc).strftime("%b %d %H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        return ""
 
 
 def _ladder(scan: Scan, style: Style) -> list[str]:
@@ -174,18 +129,20 @@ def _ladder(scan: Scan, style: Style) -> list[str]:
     return lines
 
 
-def _other(finding: Finding, style: Style) -> list[str]:
+def _other(finding: Finding, offer: Offer | None, style: Style) -> list[str]:
     mark = finding.status.value
     if finding.explained_by:
         mark += f", because of {', '.join(finding.explained_by)}"
     head = style.safe(f"- {finding.id} ({finding.severity.value}, {mark}): {finding.title}")
-    lines = _wrap(head, style, indent=2)
+    lines = wrap(head, style, indent=2)
     if style.everything:
-        lines += _labelled("  Proof", [finding.proof], style)
+        lines += labelled("  Proof", [finding.proof], style)
         lines += [_evidence(evidence, style) for evidence in finding.evidence]
+        lines += [] if offer is None else _offer(offer, style)
         lines += _advice(finding, style)
     elif not finding.explained_by and finding.status is not Status.PAST:
-        lines += _wrap(f"  {style.safe(finding.proof)}", style, indent=2)[:2]
+        lines += wrap(f"  {style.safe(finding.proof)}", style, indent=2)[:2]
+        lines += [] if offer is None else commands("  Fix", [offer.command], style)
     return lines
 
 
@@ -198,7 +155,7 @@ def _unchecked(items: Sequence[Unchecked], style: Style) -> list[str]:
     shown = list(groups.items()) if style.everything else list(groups.items())[:6]
     for why, whats in shown:
         text = style.safe(f"- {why}: {', '.join(whats)}")
-        wrapped = _wrap(text, style, indent=2)
+        wrapped = wrap(text, style, indent=2)
         lines += wrapped if style.everything else wrapped[:2]
     if len(groups) > len(shown):
         lines.append(f"- and {len(groups) - len(shown)} more reasons: agent scan --all")
@@ -227,4 +184,4 @@ def _next_steps(scan: Scan, style: Style) -> list[str]:
     if scan.verdict.state is VerdictState.HEALTHY:
         return []
     steps = " && ".join(" ".join(step) for step in scan.next_steps)
-    return _wrap(style.safe(f"After a cure, bring the network up again (at the console): {steps}"), style, 2)
+    return wrap(style.safe(f"After a cure, bring the network up again (at the console): {steps}"), style, 2)

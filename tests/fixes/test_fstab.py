@@ -21,7 +21,7 @@ from agent.fixes.fstab import FIX, with_options
 from agent.fixes.model import Request
 from agent.target.model import Json, Mode
 from tests.fixes import hooked
-from tests.fixes.left import left, runs
+from tests.fixes.left import runs
 from tests.proofs.test_boot import DATA, DATA_LINE, DISKS, MOUNTS, ROOT_LINE, systemd
 from tests.virtual import File, Node, virtual
 
@@ -164,7 +164,7 @@ def test_a_line_that_is_mounted_all_the_same_does_not_roll_the_fix_back() -> Non
     odd = "/dev/sda /mounted etx4 defaults 0 0\n"
     mounts = MOUNTS + "30 25 8:0 / /mounted rw - ext4 /dev/sda rw\n"
     planned = hooked.plan(FIX, host(ROOT_LINE + DATA_LINE + odd, mounts=mounts))
-    assert still_wrong(left({"/etc/fstab": File("")}, planned)["/etc/fstab"].content, mounts=mounts) == ""  # type: ignore
+    assert still_wrong(written(planned), mounts=mounts) == ""
 
 
 LINES = [

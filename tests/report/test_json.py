@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import fastjsonschema
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.change.model import Change, ChangeState, Plan
 from agent.diagnosis.model import Evidence, Severity, Status
+from agent.fixes.model import Fix, Refusal
+from agent.fixes.offers import Offer, Offers
 from agent.report.json import render
 from tests.diagnosis.build import finding
 from tests.report.test_text import EVIL, scan
@@ -29,10 +33,25 @@ def test_any_text_and_time_gives_valid_json(text: str, time: float) -> None:
 
 
 def test_a_fix_is_named_only_when_it_can_be_run() -> None:
-    from dataclasses import replace
-
     one = finding()
-    one = replace(one, rule=replace(one.rule, fix="--sendmail"))
     assert json.loads(render(scan(one)))["findings"][0]["fix"] is None
-    shown = json.loads(render(scan(one), frozenset({"--sendmail"})))["findings"][0]["fix"]
-    assert shown == {"id": "sendmail", "command": "agent fix --sendmail"}
+    fix = Fix("sendmail", "", (one.id,), lambda request: Refusal(""))
+    offered = Offers((Offer(fix, one, "", "agent fix --sendmail", "agent undo", Plan("Moves it.", ())),))
+    document = json.loads(render(replace(scan(one), offers=offered)))
+    validate(document)
+    assert document["findings"][0]["fix"] == {
+        "id": "sendmail",
+        "command": "agent fix --sendmail",
+        "undo": "agent undo",
+        "summary": "Moves it.",
+        "reboot": False,
+    }
+
+
+def test_earlier_changes_that_wait_for_the_person_are_listed() -> None:
+    change = Change("3-sendmail", "sendmail", ChangeState.APPLYING, EVIL, (), 1.7e9)
+    waiting = replace(change, id="4-x", state=ChangeState.VERIFIED, confirm_by=1.7e9)
+    document = json.loads(render(replace(scan(), interrupted=(change,), unconfirmed=(waiting,))))
+    validate(document)
+    assert document["interrupted"][0]["undo"] == "agent undo 3"
+    assert document["unconfirmed"][0]["confirm"] == "agent confirm 4"

@@ -15,7 +15,8 @@ from agent.facts.distro import Distro
 from agent.logs.model import Unchecked
 from agent.report.harmless import cut, harmless, width
 from agent.report.model import Scan, Subject
-from agent.report.text import Style, render
+from agent.report.style import Style
+from agent.report.text import render
 from tests.diagnosis.build import finding
 
 EVIL = "a\x1b[2J\x1b]0;owned\x07b\rc\x00\x9b31m\u202edcba\ud800 e\u0301 \u6f22\u5b57 \u2028"

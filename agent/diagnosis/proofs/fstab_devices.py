@@ -214,7 +214,8 @@ def _held(facts: Facts, missed: Sequence[_Missed], disks: tuple[BlockDevice, ...
     why = f"line {entry.line} wants {entry.spec} for {entry.file}, "
     why += "which does not exist" if disks or not match else "which did not appear in the newest boot"
     if len(missed) > 1:
-        why += f" (and so do lines {', '.join(str(one.line) for one, _ in missed[1:])})"
+        others = ", ".join(str(one.line) for one, _ in missed[1:])
+        why += f" (likewise line{'s' if len(missed) > 2 else ''} {others})"
     severity = Severity.WARNING if parts.network_up(facts) else None
     if entry.file == "/":  # it is mounted as the kernel was told, and must not be taken out of the file
         return Holds(why, tuple(evidence), values, severity, ("blkid", "findmnt -no SOURCE,UUID /"), ())

@@ -1,0 +1,158 @@
+"""agent fix: repairs what is proven to be broken, so that it can be taken back."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from agent.errors import UsageError
+from agent.fixes.registry import FIXES
+
+if TYPE_CHECKING:
+    from agent.fixes.model import Fix
+    from agent.fixes.proven import Wish
+
+UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+SHORTEST, LONGEST = 10, 24 * 3600  # seconds of a probation
+OPTIONS = ("--root", "--dry-run", "--yes", "--force", "--json", "--backup-dir", "--confirm-within", "--debug", "--help")
+
+DESCRIPTION = """\
+Repairs what is proven to be broken. Without a flag it lists what can be
+repaired here, and changes nothing. Every fix can be taken back: agent undo."""
+EPILOG = """\
+Exit status: 0 applied and verified, or nothing to do; 1 refused, or taken
+back; 2 usage; 3 internal."""
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(
+        "fix",
+        help="repair what is proven to be broken",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="agent fix [--FIX ...] [--dry-run] [--yes] [--root DIR] ...",
+        allow_abbrev=False,  # a flag is a consent: nobody consents to what he did not write out
+    )
+    fixes = parser.add_argument_group("fixes, in the order in which they are applied")
+    for fix in FIXES:
+        _add_flag(fixes, fix)
+    place = parser.add_argument_group("where and how")
+    place.add_argument("--root", metavar="DIR", default="/", help="a mounted root to repair, not this host")
+    place.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
+    place.add_argument("--yes", action="store_true", help="go on with a risky fix without asking")
+    place.add_argument("--force", action="store_true", help="without proof, for those who know better; with backup")
+    place.add_argument("--backup-dir", metavar="DIR", default="", help="keep the backup there, not in the target")
+    place.add_argument(
+        "--confirm-within",
+        metavar="TIME",
+        default="",
+        help="undo it by itself after TIME (2m) unless agent confirm comes; on the running host",
+    )
+    place.add_argument("--json", action="store_true", help="the result as JSON")
+    place.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    parser.set_defaults(run=run, unknown=unknown)
+    return parser
+
+
+def _add_flag(group: argparse._ArgumentGroup, fix: Fix) -> None:
+    if fix.argument:
+        group.add_argument(
+            fix.flag, metavar=fix.argument, action="append", default=[], help=fix.help.replace("%", "%%")
+        )
+    elif fix.choices:
+        metavar = "|".join(fix.choices)
+        group.add_argument(
+            fix.flag, metavar=metavar, nargs="?", const="", default=None, help=fix.help.replace("%", "%%")
+        )
+    else:
+        group.add_argument(fix.flag, action="store_const", const="", default=None, help=fix.help.replace("%", "%%"))
+
+
+def unknown(words: Sequence[str]) -> UsageError:
+    """The error for options that do not exist, with the nearest that does."""
+    word = words[0]
+    flags = [fix.flag for fix in FIXES]
+    near = difflib.get_close_matches(word.partition("=")[0], [*flags, *OPTIONS], 1, 0.6)
+    if near:
+        return UsageError(f"there is no option {word}", f"did you mean {near[0]}? Nothing was changed")
+    return UsageError(f"there is no option {word}", f"fixes: {' '.join(flags)}; all options: agent fix --help")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit status: 0 applied and verified or nothing to do, 1 refused or rolled back, 2 usage."""
+    from agent.cli.fixing import Session, apply_all, list_offers
+    from agent.target.detect import open_target
+
+    wishes = tuple(wished(options))
+    probation = parse_probation(options.confirm_within)
+    target = open_target(options.root)
+    if probation is not None and not target.live:
+        raise UsageError(
+            "--confirm-within is for the running host",
+            "a mounted disk can be undone at any time: agent undo --root DIR",
+        )
+    session = Session(
+        target=target,
+        backup_dir=options.backup_dir,
+        dry_run=options.dry_run,
+        yes=options.yes,
+        force=options.force,
+        probation=probation,
+        as_json=options.json,
+    )
+    return apply_all(session, wishes) if wishes else list_offers(session)
+
+
+def wished(options: argparse.Namespace) -> Iterator[Wish]:
+    """The fixes that were named, in the order of the ladder."""
+    from agent.fixes.proven import Wish
+
+    if options.words:
+        raise _stray(options.words[0])
+    for fix in FIXES:
+        value = getattr(options, fix.name.replace("-", "_"))
+        if fix.argument:
+            for name in dict.fromkeys(value):
+                if not name:
+                    raise UsageError(f"{fix.flag} wants a name", f"{fix.flag} {fix.argument}")
+                yield Wish(fix, name=name, forced=options.force)
+        elif value is not None:
+            yield Wish(fix, choice=_choice(fix, value), forced=options.force)
+
+
+def _choice(fix: Fix, value: str) -> str:
+    """A choice in capitals stands for any text."""
+    free = any(choice.isupper() or "," in choice for choice in fix.choices)
+    if not value or free or value in fix.choices:
+        return value
+    if value in [other.name for other in FIXES]:
+        raise UsageError(f"{fix.flag}: {value!r} is another fix", f"write it with dashes: --{value}")
+    near = difflib.get_close_matches(value, fix.choices, 1, 0.5)
+    known = " or ".join(f"{fix.flag}={choice}" for choice in fix.choices)
+    raise UsageError(f"{fix.flag} has no choice {value!r}", f"did you mean {near[0]}?" if near else f"it has {known}")
+
+
+def _stray(word: str) -> UsageError:
+    names = [fix.name for fix in FIXES]
+    bare = word.partition("=")[0]
+    near = [bare] if bare in names else difflib.get_close_matches(bare, names, 1, 0.6)
+    if near:
+        return UsageError(f"{word!r} is no option", f"fixes are named with dashes: agent fix --{near[0]}")
+    return UsageError(f"{word!r} is no option", "agent fix alone lists what can be repaired here")
+
+
+def parse_probation(text: str) -> float | None:
+    """A time in seconds: 90, 90s, 2m, 1h; None where none is given."""
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d{1,6}) ?(s|m|min|h)?", text.strip())
+    if found is None:
+        raise UsageError(f"--confirm-within: {text!r} is no time", "write 2m, or 90s")
+    seconds = int(found[1]) * UNITS[found[2] or ""]
+    if not SHORTEST <= seconds <= LONGEST:
+        raise UsageError(f"--confirm-within: {text} is out of range", "from 10s to 24h; 2m is a good choice")
+    return float(seconds)
