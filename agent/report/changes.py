@@ -88,7 +88,8 @@ def plan(what: str, made: Plan, findings: Sequence[Finding], style: Style) -> li
         words = said(operation)
         text = words.line if reversible(operation) else f"{words.line}; CAN'T BE UNDONE"
         lines += labelled(words.kind.capitalize(), [text], style)
-    lines += labelled("Warning", made.warnings, style)
+    if made.ask or not all(map(reversible, made.operations)):  # else they are said once, when it is done
+        lines += labelled("Warning", made.warnings, style)
     return lines
 
 
@@ -161,7 +162,7 @@ def done(change: Change, root: str, backup_dir: str, style: Style) -> list[str]:
     """What became of a fix: applied and verified, or taken back."""
     if change.state is ChangeState.UNDONE:
         lines = labelled("Failed", [change.why or "it could not be verified"], style)
-        lines += labelled("", ["Everything that it did was taken back: the host is as it was before."], style)
+        lines += labelled("", [_taken_back(change)], style)
         lines += _failures(change, style)
         return [style.paint(lines[0], RED), *lines[1:]]
     if change.state is ChangeState.VERIFIED:
@@ -184,6 +185,14 @@ def done(change: Change, root: str, backup_dir: str, style: Style) -> list[str]:
     for operation in lost:
         lines += labelled("", [f"(undo can't take back: {said(operation).line})"], style)
     return lines
+
+
+def _taken_back(change: Change) -> str:
+    """After a rollback: a program whose work stays is named."""
+    stays = [said(step.operation).line for step in change.steps if step.begun and not reversible(step.operation)]
+    if not stays:
+        return "Everything that it did was taken back: the host is as it was before."
+    return f"What this did stays: {'; '.join(stays)}. Everything else was taken back."
 
 
 def steps(label: str, texts: Sequence[str], style: Style) -> list[str]:
