@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from agent.change.model import Link, MakeFolder, Operation, Remove, WriteFile
-from agent.facts import init_scripts
 from agent.facts.facts import Facts
 from agent.facts.services import Init
 from agent.target import Target
@@ -119,6 +118,3 @@ def _level(
     steps = folder.count("/") - (2 if script.startswith("/etc/rc.d/") else 1)
     to = "../" * max(steps, 1) + script[len("/etc/rc.d/" if script.startswith("/etc/rc.d/") else "/etc/") :]
     return (*(Remove(f"{folder}/{one}") for one in there), Link(f"{folder}/{name}", to))
-
-
-__all__ = ["enable", "init_scripts", "lsb"]

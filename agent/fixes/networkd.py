@@ -49,18 +49,15 @@ def plan(request: Request) -> Planned:
 def _refusal(facts: Facts, unit: Unit) -> Refusal | None:
     if facts.init is not Init.SYSTEMD:
         return Refusal(f"{facts.init.value} starts this host, and systemd-networkd needs systemd")
-    masked_elsewhere = Refusal(
-        f"{UNIT} is masked in {unit.path.rpartition('/')[0]}, where this fix changes nothing",
-        "whoever put that mask there has to take it away",
-    )
     if not unit.present:
         return Refusal("systemd-networkd is not installed", "install the package systemd-networkd or systemd")
     if unit.masked and not units.mask_of(facts.target, UNIT):
-        return masked_elsewhere
+        return Refusal(
+            f"{UNIT} is masked in {unit.path.rpartition('/')[0]}, where this fix changes nothing",
+            "whoever put that mask there has to take it away",
+        )
     if unit.masked and not units.enable(facts, UNIT):
         return Refusal("systemd-networkd is masked, and not installed", "install the package systemd-networkd")
-    if unit.masked and not unit.path.startswith(f"{units.ETC}/"):
-        return masked_elsewhere
     return None
 
 

@@ -127,13 +127,12 @@ def _of_content(facts: Facts, path: str, data: bytes, profile: InterfaceConfig) 
 
 
 def _reloaded(facts: Facts, modes: list[SetMode]) -> tuple[Operation, ...]:
-    """On a live host NetworkManager reads its profiles anew, after undo too, which goes backwards."""
+    """On a live host NetworkManager reads its profiles anew, after undo too."""
     if not facts.target.live or not parts.running(facts, Manager.NETWORKMANAGER):
         return tuple(modes)
     inverse = (Command(_RELOAD),)
-    before = Run(_RELOAD, "so that undo ends with it", inverse=inverse, required=False)
     after = Run(_RELOAD, "makes NetworkManager read its profiles anew", inverse=inverse, required=False)
-    return (before, *modes, after)
+    return (*modes, after)
 
 
 def _helper(facts: Facts, modes: list[SetMode]) -> tuple[str, ...]:

@@ -44,14 +44,11 @@ def enable(facts: Facts, unit: str) -> tuple[Operation, ...]:
 
 
 def reloaded(facts: Facts, operations: Sequence[Operation]) -> tuple[Operation, ...]:
-    """The operations between two `systemctl daemon-reload`, on a live host that systemd runs.
-
-    Undo goes backwards, so the inverse of the first is what makes systemd read the units as they were.
-    """
+    """The operations, then `systemctl daemon-reload` on a live host that systemd runs."""
     if not facts.target.live or facts.init is not Init.SYSTEMD or not operations:
         return tuple(operations)
-    before = Run(_RELOAD, "so that undo ends with it", inverse=(Command(_RELOAD),), required=False)
-    return (before, *operations, replace(before, why="makes systemd read its units anew"))
+    reload = Run(_RELOAD, "makes systemd read its units anew", inverse=(Command(_RELOAD),), required=False)
+    return (*operations, reload)
 
 
 def mask_of(target: Target, unit: str) -> str:

@@ -81,7 +81,6 @@ def test_live_it_starts_and_undo_stops_the_socket_too() -> None:
     planned = hooked.plan(FIX, host(mode=Mode.LIVE))
     assert runs(planned) == [
         RELOAD,
-        RELOAD,
         "systemctl start systemd-networkd.service / systemctl stop systemd-networkd.socket systemd-networkd.service",
     ]
     assert [one for one in planned.operations if isinstance(one, (Link, MakeFolder))] == list(LINKS)

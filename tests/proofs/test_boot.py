@@ -69,6 +69,37 @@ def test_a_missing_device_holds_on_a_live_host() -> None:
     assert proof.values["device"] == DATA
 
 
+def test_all_missing_devices_are_named_at_once() -> None:
+    """A fix that mends the first only would be taken back, for the second still stops the boot."""
+    text = ROOT_LINE + DATA_LINE + DATA_LINE.replace("0fc63daf", "22222222").replace("/data", "/more")
+    proof = prove("fstab_missing_device", host({"/etc/fstab": text}, Mode.LIVE, DISKS))
+    assert isinstance(proof, Holds)
+    assert proof.values["line"] == "2"
+    assert proof.values["lines"] == "2,3"
+    assert "line 3" in proof.why
+
+
+def test_from_the_journal_only_the_lines_that_it_speaks_of() -> None:
+    text = ROOT_LINE + DATA_LINE.replace("0fc63daf", "22222222").replace("/data", "/more") + DATA_LINE
+    said = systemd(f"Timed out waiting for device {DEVICE_UNIT}.")
+    proof = prove("fstab_missing_device", host({"/etc/fstab": text}), ("timeout", said))
+    assert isinstance(proof, Holds)
+    assert proof.values["lines"] == "3"
+
+
+def test_a_line_that_was_waited_for_and_is_nofail_since_is_sound() -> None:
+    said = systemd(f"Timed out waiting for device {DEVICE_UNIT}.")
+    mended = host({"/etc/fstab": ROOT_LINE + DATA_LINE.replace("defaults", "nofail")})
+    assert isinstance(prove("fstab_missing_device", mended, ("timeout", said)), Fails)
+
+
+def test_all_lines_that_stop_the_boot_are_named_at_once() -> None:
+    bad = DATA_LINE.replace("ext4", "etx4")
+    proof = prove("fstab_invalid", host({"/etc/fstab": ROOT_LINE + bad + bad.replace("/data", "/more")}))
+    assert isinstance(proof, Holds)
+    assert proof.values["lines"] == "2,3"
+
+
 @pytest.mark.parametrize(
     "line",
     [
