@@ -83,8 +83,9 @@ class Run:
 
     ``keeps`` are the files that the program rewrites (patterns with * ? [] are allowed in any component):
     all that match are kept before, and undo puts them back and removes those that came new. ``inverse``
-    are commands that undo runs when all files are back, the last Run's first. With neither, the operation can't be undone, and is shown
-    as such. ``required=False``: its failure is reported and does not roll the change back.
+    are commands that undo runs when all files are back, the last Run's first. With neither, the operation
+    can't be undone, and is shown as such. ``required=False``: its failure is reported and does not roll the
+    change back.
     """
 
     argv: tuple[str, ...]

@@ -105,7 +105,7 @@ def test_a_profile_that_would_be_refused_all_the_same_is_not_touched() -> None:
 def test_live_networkmanager_reads_its_profiles_anew_and_after_undo_too() -> None:
     planned = hooked.plan(FIX, host({ETH0: File(keyfile(), 0o644)}, Mode.LIVE))
     assert runs(planned) == ["nmcli connection reload / nmcli connection reload"]
-    assert isinstance(planned.operations[1], SetMode)
+    assert isinstance(planned.operations[0], SetMode)
 
 
 def test_a_secret_that_others_could_read_is_named_and_not_shown() -> None:
