@@ -178,10 +178,12 @@ def _diagnostics(scan: Scan, style: Style) -> list[str]:
 
 
 def _next_steps(scan: Scan, style: Style) -> list[str]:
-    """The diagnostic set's own last step, which changes state: never run by a scan."""
+    """The diagnostic set's own last step, which changes state: never run by a scan. The fix that runs it keeps
+    what is up before; the step itself is shown with --all."""
     if scan.subject.mode != "live" or scan.subject.logs or not scan.next_steps:
         return []
     if scan.verdict.state is VerdictState.HEALTHY:
         return []
     steps = " && ".join(" ".join(step) for step in scan.next_steps)
-    return wrap(style.safe(f"After a cure, bring the network up again (at the console): {steps}"), style, 2)
+    how = f"agent fix --restart-network, which runs {steps}" if style.everything else "agent fix --restart-network"
+    return wrap(style.safe(f"After a cure, bring the network up again (at the console): {how}"), style, 2)
