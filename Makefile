@@ -1,5 +1,6 @@
 # make scan   examine this host            make test   everything that can be tested here
 # make lint   style, types, arrows         make bench  speed, against what one would run by hand
+# make test-crash   every fix killed at, and failing at, each call that changes something
 # make lab    boot real hosts: make lab SUITES="bullseye forky"
 PYTHON ?= python3
 SUITES ?= bookworm trixie
@@ -12,15 +13,19 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 # System libraries for the journal reader, and what the tests boot and break.
 LIBRARIES := python3 python3-venv python3-dev gcc pkg-config libsystemd-dev
 TOOLS := systemd-container debootstrap iproute2 strace procps kmod xz-utils zstd bzip2 busybox-static \
-	systemd-journal-remote
+	systemd-journal-remote iptables e2fsprogs
 
-.PHONY: scan test venv venv-test libraries tools lint bench lab clean
+.PHONY: scan test test-crash venv venv-test libraries tools lint bench lab clean
 
 scan: venv
 	@$(SUDO) $(BIN)/python -m agent scan; status=$$?; [ $$status -le 1 ] || exit $$status
 
 test: tools venv-test lint
-	$(BIN)/python -m pytest -rs
+	@LAB_DIR='$(LAB_DIR)' $(BIN)/python -m tests.lab --build --suites '$(SUITES)' || [ $$? = 3 ]
+	$(BIN)/python -m pytest -rs -m 'not crash'
+
+test-crash: tools venv-test
+	$(BIN)/python -m pytest -rs -m crash tests/change
 
 venv: .venv/.run
 venv-test: .venv/.test

@@ -1,4 +1,4 @@
-"""python -m tests.lab [--suites bookworm,trixie] [--only TEXT] [--keep DIR] [--list] [--clean]"""
+"""python -m tests.lab [--round-trips] [--suites bookworm,trixie] [--only TEXT] [--keep DIR] [--list] [--clean]"""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import shutil
 import sys
 from pathlib import Path
 
+from tests.lab import judge, trip
 from tests.lab.base import LAYERS, SUITES, Log, prepare
 from tests.lab.isolation import clear_stale, lab_dir, why_not
-from tests.lab.judge import table
-from tests.lab.run import Lab, jobs
+from tests.lab.run import ROUND_TRIPS, SCANS, Lab, jobs
 from tests.lab.scenarios import ALL
+from tests.lab.scenarios.trips import TRIPS
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.lab", description="Boots real hosts, breaks them, and scans them from inside and outside."
     )
+    parser.add_argument("--round-trips", action="store_true", help="fix what was broken, and undo it")
     parser.add_argument("--suites", default=" ".join(SUITES), help="Debian releases, by comma or blank")
     parser.add_argument("--only", metavar="TEXT", help="only scenarios whose name holds this")
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep journals, consoles and reports there")
@@ -26,7 +28,11 @@ def main() -> int:
     parser.add_argument("--build", action="store_true", help="build the disks and stop")
     parser.add_argument("--clean", action="store_true", help="remove all that the lab keeps between runs")
     options = parser.parse_args()
-    scenarios = [one for one in ALL if not options.only or options.only.lower() in one.name.lower()]
+    scenarios = [
+        one
+        for one in (TRIPS if options.round_trips else ALL)
+        if not options.only or options.only.lower() in one.name.lower()
+    ]
     if options.list:
         print("\n".join(scenario.name for scenario in scenarios))
         return 0
@@ -42,9 +48,14 @@ def main() -> int:
     if options.build:
         prepare(suites, list(LAYERS), Log())
         return 0
-    with Lab(jobs(suites, scenarios), options.keep) as lab:
+    if options.round_trips:
+        with Lab(ROUND_TRIPS, jobs(suites, scenarios), options.keep) as acted:
+            trips = [acted.outcome(suite, scenario) for suite, scenario in jobs(suites, scenarios)]
+        print("\n".join(trip.table(trips)))
+        return 1 if any(one.problems for one in trips) else 0
+    with Lab(SCANS, jobs(suites, scenarios), options.keep) as lab:
         outcomes = [lab.outcome(suite, scenario) for suite, scenario in jobs(suites, scenarios)]
-    print("\n".join(table(outcomes)))
+    print("\n".join(judge.table(outcomes)))
     return 1 if any(outcome.problems for outcome in outcomes) else 0
 
 

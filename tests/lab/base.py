@@ -71,6 +71,7 @@ LAYERS = {
         Layer("networkd", ("systemd-resolved",)),
         Layer("netplan", ("netplan.io", "systemd-resolved")),
         Layer("networkmanager", ("network-manager",)),
+        Layer("boot", ("linux-image-cloud-amd64", "initramfs-tools", "grub2-common", "grub-pc-bin"), over="ifupdown"),
     )
 }
 

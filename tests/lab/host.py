@@ -50,6 +50,20 @@ class HostFailed(Exception):
 
 
 @dataclass(frozen=True)
+class Ran:
+    """A run of the program: how it ended, and what it said."""
+
+    exit: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def said(self) -> str:
+        return f"{self.stdout}{self.stderr}".strip()
+
+
+@dataclass(frozen=True)
 class Scan:
     """What the program printed, and how it ended."""
 
@@ -66,6 +80,8 @@ class Host:
         self.folder = folder
         self.link = link
         self.console = folder / "console.log"
+        self.bytecode = folder.parent.parent / f"bytecode-{suite}"  # shared by the hosts of a run
+        self.bytecode.mkdir(exist_ok=True)
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
         for name in ("upper", "work", "root"):
@@ -84,6 +100,7 @@ class Host:
             (libraries(), f"{_INSIDE}/libraries"),
         ):
             command.append(f"--bind-ro={source}:{place}")
+        command.append(f"--bind={self.bytecode}:{_INSIDE}/bytecode")
         with self.console.open("ab") as console:
             self._nspawn = subprocess.Popen(
                 command,
@@ -175,24 +192,22 @@ class Host:
         """Lets the journal reach the disk."""
         self.inside("journalctl", "--sync")
 
-    def scan_live(self) -> Scan:
+    def agent(self, *words: str) -> Ran:
+        """Runs the program in the running host."""
         libs = f"PYTHONPATH={_INSIDE}:{_INSIDE}/libraries"
         started = time.monotonic()
         done = self.inside(
-            *("python3", "-m", "agent", "scan", "--json"),
-            environment=(libs, "PYTHONDONTWRITEBYTECODE=1"),
+            *("python3", "-m", "agent", *words),
+            environment=(libs, f"PYTHONPYCACHEPREFIX={_INSIDE}/bytecode"),
             timeout=_SECONDS_TO_SCAN,
         )
-        return _scan(done, time.monotonic() - started)
+        return Ran(done.returncode, done.stdout, done.stderr, round(time.monotonic() - started, 2))
 
-    def scan_offline(self, rescue: bool = False) -> Scan:
-        """Looks at the disk of the stopped host. ``rescue``: this namespace then shows the signs of Finnix,
-        so that its block devices count as those of the host."""
-        if rescue:
-            _wear_finnix(self.folder)
+    def agent_outside(self, *words: str) -> Ran:
+        """Runs the program on the disk of the stopped host, as rescue mode would."""
         started = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-m", "agent", "scan", "--json", "--root", str(self.root.path)],
+            [sys.executable, "-m", "agent", *words, "--root", str(self.root.path)],
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -201,7 +216,21 @@ class Host:
             timeout=_SECONDS_TO_SCAN,
             check=False,
         )
-        return _scan(done, time.monotonic() - started)
+        return Ran(done.returncode, done.stdout, done.stderr, round(time.monotonic() - started, 2))
+
+    def scan_live(self) -> Scan:
+        return _scan(self.agent("scan", "--json"))
+
+    def scan_offline(self, rescue: bool = False) -> Scan:
+        """Looks at the disk of the stopped host. ``rescue``: this namespace then shows the signs of Finnix,
+        so that its block devices count as those of the host."""
+        if rescue:
+            self.wear_finnix()
+        return _scan(self.agent_outside("scan", "--json"))
+
+    def wear_finnix(self) -> None:
+        """From now on this namespace shows the signs of Finnix, Linode's rescue system."""
+        _wear_finnix(self.folder)
 
     def stop(self) -> None:
         """Powers off as `poweroff` does; pulls the plug when that takes too long."""
@@ -224,9 +253,9 @@ class Host:
         shutil.rmtree(self.folder)
 
 
-def _scan(done: subprocess.CompletedProcess[str], seconds: float) -> Scan:
+def _scan(ran: Ran) -> Scan:
     try:
-        report = json.loads(done.stdout)
+        report = json.loads(ran.stdout)
     except ValueError:
         report = None
-    return Scan(done.returncode, report if isinstance(report, dict) else None, done.stderr, round(seconds, 2))
+    return Scan(ran.exit, report if isinstance(report, dict) else None, ran.stderr, ran.seconds)

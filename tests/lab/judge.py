@@ -22,7 +22,7 @@ class Outcome:
 
 def judge(suite: str, scenario: Scenario, result: Mapping[str, object]) -> Outcome:
     """Compares a result of the worker with what the scenario says."""
-    rounds = result["rounds"]
+    rounds = result.get("rounds", [])
     assert isinstance(rounds, list)
     problems = [f"could not be acted out: {result['error']}"] if result["error"] else []
     wanted = 2 if scenario.repair else 1
@@ -55,7 +55,7 @@ def _round(scenario: Scenario, one: Mapping[str, object], repaired: bool) -> Ite
             continue
         wanted = scenario.finding if where == "live" or scenario.offline is None else scenario.offline
         if repaired or not scenario.finding:
-            found = _healthy(report)
+            found = healthy(report)
         elif not wanted:
             found = _no_false_alarm(scenario, report)
         else:
@@ -63,16 +63,17 @@ def _round(scenario: Scenario, one: Mapping[str, object], repaired: bool) -> Ite
         yield from (f"{where}: {problem}" for problem in found)
 
 
-def _healthy(report: Mapping[str, object]) -> Iterator[str]:
+def healthy(report: Mapping[str, object]) -> Iterator[str]:
+    """What speaks against a host that must be well."""
     verdict = _mapping(report["verdict"])
     if verdict["state"] != "healthy":
         yield f"the verdict is {verdict['state']}: {verdict['summary']}"
-    for finding in _alarms(report):
+    for finding in alarms(report):
         yield f"false alarm {_line(finding)}"
 
 
 def _no_false_alarm(scenario: Scenario, report: Mapping[str, object]) -> Iterator[str]:
-    for finding in _alarms(report):
+    for finding in alarms(report):
         if finding["id"] != scenario.finding and finding["id"] not in scenario.consequences:
             yield f"false alarm {_line(finding)}"
 
@@ -84,7 +85,7 @@ def _names_the_cause(scenario: Scenario, report: Mapping[str, object], wanted: s
             f"the verdict names {verdict['finding']} ({verdict['layer']}, {verdict['state']}),"
             f" not {wanted} ({scenario.rung}): {verdict['summary']}"
         )
-    causes = [finding for finding in _findings(report) if finding["id"] == wanted]
+    causes = [finding for finding in findings(report) if finding["id"] == wanted]
     if not causes:
         yield f"{wanted} was not found"
     for cause in causes:
@@ -92,7 +93,7 @@ def _names_the_cause(scenario: Scenario, report: Mapping[str, object], wanted: s
             yield f"{_line(cause)}: not confirmed"
         if not cause["root_cause"]:
             yield f"{_line(cause)}: not the root cause, but {cause['explained_by']}"
-    for finding in _alarms(report):
+    for finding in alarms(report):
         if finding["id"] == wanted:
             continue
         if finding["id"] not in scenario.consequences:
@@ -101,15 +102,16 @@ def _names_the_cause(scenario: Scenario, report: Mapping[str, object], wanted: s
             yield f"a consequence is taken for a root cause: {_line(finding)}"
 
 
-def _alarms(report: Mapping[str, object]) -> list[Mapping[str, object]]:
+def alarms(report: Mapping[str, object]) -> list[Mapping[str, object]]:
     """Findings that a person would worry about."""
-    return [item for item in _findings(report) if item["severity"] != "info" and item["status"] != "past"]
+    return [item for item in findings(report) if item["severity"] != "info" and item["status"] != "past"]
 
 
-def _findings(report: Mapping[str, object]) -> list[Mapping[str, object]]:
-    findings = report["findings"]
-    assert isinstance(findings, list)
-    return [_mapping(finding) for finding in findings]
+def findings(report: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """All that a report found."""
+    found = report["findings"]
+    assert isinstance(found, list)
+    return [_mapping(finding) for finding in found]
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -128,9 +130,9 @@ def _said(report: object) -> str:
     verdict = _mapping(report["verdict"])
     name = verdict["finding"]
     if name is None:
-        past = sorted({str(item["id"]) for item in _findings(report) if item["status"] == "past"})
+        past = sorted({str(item["id"]) for item in findings(report) if item["status"] == "past"})
         return f"{verdict['state']}{f' (past: {past[0]})' if past else ''}"
-    status = next((item["status"] for item in _findings(report) if item["id"] == name), "?")
+    status = next((item["status"] for item in findings(report) if item["id"] == name), "?")
     return f"{name}{'' if status == 'confirmed' else f' ({status})'}"
 
 

@@ -1,4 +1,4 @@
-"""Acts scenarios out, two at a time, each in a process and namespaces of its own."""
+"""Acts scenarios out, a few at a time, each in a process and namespaces of its own."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree, rmtree
+from typing import Callable, Generic, TypeVar
 
 from tests.lab.base import SUITES, Log, prepare
 from tests.lab.isolation import REPOSITORY, isolated, lab_dir, remove_cgroups, run_folder
 from tests.lab.judge import Outcome, judge
 from tests.lab.scenarios.model import Scenario
+from tests.lab.trip import RoundTrip, judge_trip
 
 Job = tuple[str, Scenario]
-_AT_ONCE = 2
 _SECONDS = 300  # for one scenario, far more than any needs
 
 
@@ -37,21 +39,40 @@ def jobs(suites: Sequence[str], scenarios: Sequence[Scenario]) -> list[Job]:
     ]
 
 
-class Lab:
+Verdict = TypeVar("Verdict")
+
+
+@dataclass(frozen=True)
+class Play(Generic[Verdict]):
+    """What is acted out of a scenario: by which program, and who judges its result."""
+
+    module: str
+    judge: Callable[[str, Scenario, Mapping[str, object]], Verdict]
+    at_once: int  # as many as keep two processors busy
+
+
+SCANS: Play[Outcome] = Play("tests.lab.worker", judge, 2)
+ROUND_TRIPS: Play[RoundTrip] = Play("tests.lab.round_trip", judge_trip, 3)
+
+
+class Lab(Generic[Verdict]):
     """Prepares the disks, then runs all jobs in the background; `outcome` waits for one of them."""
 
-    def __init__(self, wanted: Sequence[Job], keep: Path | None = None, say: Log | None = None) -> None:
+    def __init__(
+        self, play: Play[Verdict], wanted: Sequence[Job], keep: Path | None = None, say: Log | None = None
+    ) -> None:
+        self._play = play
         self._wanted = list(wanted)
         self._keep = keep
         self._say = say or Log()
-        self._futures: dict[tuple[str, str], Future[Outcome]] = {}
+        self._futures: dict[tuple[str, str], Future[Verdict]] = {}
         self._prepared: Future[None] = Future()
         self._stop = threading.Event()
         for suite, scenario in self._wanted:
             self._futures[suite, scenario.name] = Future()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Lab[Verdict]:
         self._thread.start()
         return self
 
@@ -59,14 +80,14 @@ class Lab:
         self._stop.set()
         self._thread.join()
 
-    def outcome(self, suite: str, scenario: Scenario) -> Outcome:
+    def outcome(self, suite: str, scenario: Scenario) -> Verdict:
         return self._futures[suite, scenario.name].result()
 
     def _run(self) -> None:
         try:
             suites = sorted({suite for suite, _ in self._wanted})
             prepare(suites, sorted({scenario.layer for _, scenario in self._wanted}), self._say)
-            with run_folder() as folder, ThreadPoolExecutor(_AT_ONCE) as pool:
+            with run_folder() as folder, ThreadPoolExecutor(self._play.at_once) as pool:
                 list(pool.map(lambda numbered: self._one(folder, *numbered), enumerate(self._wanted)))
         except BaseException as error:  # noqa: BLE001 - handed to those who wait
             for future in self._futures.values():
@@ -80,13 +101,14 @@ class Lab:
             future.cancel()
             return
         try:
-            future.set_result(judge(suite, scenario, self._act(run / str(number), suite, scenario)))
+            result = self._act(run / str(number), suite, scenario)
+            future.set_result(self._play.judge(suite, scenario, result))
         except Exception as error:  # noqa: BLE001 - handed to the one who waits
             future.set_exception(error)
 
     def _act(self, folder: Path, suite: str, scenario: Scenario) -> dict[str, object]:
         folder.mkdir()
-        command = [sys.executable, "-m", "tests.lab.worker", str(folder), suite, scenario.name]
+        command = [sys.executable, "-m", self._play.module, str(folder), suite, scenario.name]
         done = subprocess.run(
             isolated(command, network=True),
             cwd=REPOSITORY,
@@ -100,7 +122,7 @@ class Lab:
         remove_cgroups(f"{folder.parent.name}-{folder.name}")
         path = folder / "result.json"
         if not path.exists():
-            return {"rounds": [], "error": done.stdout.decode(errors="replace")[-3000:] or f"exit {done.returncode}"}
+            return {"error": done.stdout.decode(errors="replace")[-3000:] or f"exit {done.returncode}"}
         result = json.loads(path.read_text())
         if self._keep is not None:
             self._keep_notes(folder, suite, scenario)
@@ -113,6 +135,7 @@ class Lab:
         for name in ("first", "second"):
             if (folder / name).exists():
                 copytree(folder / name, place / name, dirs_exist_ok=True)
-        console = folder / "disk" / "console.log"
-        if console.exists():
-            (place / "console.log").write_bytes(console.read_bytes())
+        for name in ("disk/console.log", "disk0/console.log", "disk1/console.log", "said.txt"):
+            if (folder / name).exists():
+                place.mkdir(parents=True, exist_ok=True)
+                (place / name.replace("/", "-")).write_bytes((folder / name).read_bytes())

@@ -16,7 +16,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(2400)]  # the first one waits
     ("suite", "scenario"),
     [pytest.param(suite, scenario, id=f"{suite}-{scenario.name}") for suite, scenario in jobs(chosen_suites(), ALL)],
 )
-def test_the_scan_names_the_true_cause(suite: str, scenario: Scenario, lab: Lab, lab_outcomes: list[Outcome]) -> None:
+def test_the_scan_names_the_true_cause(
+    suite: str, scenario: Scenario, lab: Lab[Outcome], lab_outcomes: list[Outcome]
+) -> None:
     outcome = lab.outcome(suite, scenario)
     lab_outcomes.append(outcome)
     assert not outcome.problems, "\n".join(outcome.problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -10,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import base, dhcp, isolation
+from agent.fixes.registry import FIXES
+from tests.lab import base, dhcp, isolation, trip
 from tests.lab.root import Root
 from tests.lab.scenarios import ALL
+from tests.lab.scenarios.trips import TRIPS, everyday
+from tests.lab.trip_host import at_rest
+from tests.manifest import differences, manifest
 
 
 def test_every_scenario_has_a_name_of_its_own() -> None:
@@ -32,6 +37,60 @@ def test_each_finding_is_a_rule() -> None:
         if scenario.finding:
             assert rules[scenario.finding] == scenario.rung, scenario.name
         assert scenario.consequences <= set(rules) | {"sshd-not-running"}, scenario.name
+
+
+def test_every_fix_makes_a_round_trip_on_every_suite() -> None:
+    for suite in base.SUITES:
+        tried = {scenario.fix[0].partition("=")[0] for chosen, scenario in everyday(base.SUITES) if chosen == suite}
+        assert tried == {fix.flag for fix in FIXES}
+
+
+def test_every_round_trip_is_made_somewhere_and_has_a_name_of_its_own() -> None:
+    names = [scenario.name for scenario in TRIPS]
+    assert len(names) == len(set(names))
+    assert {scenario.name for _, scenario in everyday(base.SUITES)} == set(names)
+
+
+def test_the_fix_of_a_round_trip_is_the_one_that_its_rule_names() -> None:
+    rules = {path.stem: path.read_text() for path in (isolation.REPOSITORY / "rules").glob("*/*.toml")}
+    for scenario in TRIPS:
+        assert f'fix = "{scenario.fix[0].partition("=")[0]}' in rules[scenario.finding], scenario.name
+
+
+def test_a_leg_that_failed_is_seen_in_the_table_with_what_was_said() -> None:
+    good = {
+        "way": "live",
+        "steps": {"broken": "yes", "undone": "inside"},
+        "problems": [],
+        "said": ["x"],
+        "seconds": 1.0,
+    }
+    bad = {"way": "offline", "steps": {"broken": "NO"}, "problems": ["why"], "said": ["$ agent fix"], "seconds": 2.0}
+    one = trip.judge_trip("bookworm", TRIPS[0], {"legs": [good, bad], "console": "login:", "error": ""})
+    text = "\n".join(trip.table([one]))
+    assert one.problems[:2] == ("offline: why", "offline: $ agent fix")
+    assert re.search(r"offline +NO +- +- +- +- +2\n", text)
+    assert "login:" in text
+    assert text.endswith("1 round trips, 2 ways, 1 wrong")
+
+
+def test_a_trip_that_could_not_be_acted_out_is_wrong() -> None:
+    one = trip.judge_trip("bookworm", TRIPS[0], {"error": "exit 137"})
+    assert one.problems == ("could not be acted out: exit 137",)
+    assert next(iter(trip.table([one]))).startswith("scenario")
+
+
+def test_what_a_boot_writes_is_no_difference_and_all_else_is_one(tmp_path: Path) -> None:
+    for name in ("etc/network", "var/log/journal", "var/lib/lish-agent"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "etc/network/interfaces").write_text("auto eth0\n")
+    before = manifest(tmp_path)
+    (tmp_path / "var/log/journal/system.journal").write_text("x")
+    (tmp_path / "var/lib/lish-agent/lock").write_text("")
+    os.utime(tmp_path / "etc/network/interfaces", ns=(0, 1))
+    assert [line.split(" ")[:2] for line in differences(at_rest(before), at_rest(manifest(tmp_path)))] == [
+        ["/etc/network/interfaces:", "mtime"]
+    ]
 
 
 def test_the_mirror_is_the_one_this_machine_uses(tmp_path: Path) -> None:

@@ -55,13 +55,18 @@ def main(folder: Path, suite: str, name: str) -> None:
     (folder / "result.json").write_text(json.dumps(asdict(result)))
 
 
-def _act(folder: Path, suite: str, scenario: Scenario, result: Result) -> None:
+def enter(folder: Path, scenario: Scenario) -> None:
+    """Makes the namespaces that this process was started in the scenario's own."""
     enter_cgroup(f"{folder.parent.name}-{folder.name}")
     # Whatever wants to leave something under /run leaves it here, not on this machine.
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     if scenario.dhcp:
         dhcp.serve()
+
+
+def _act(folder: Path, suite: str, scenario: Scenario, result: Result) -> None:
+    enter(folder, scenario)
     disk = folder / "disk"
     disk.mkdir()
     host = Host(disk, suite, scenario.layer, scenario.link)
@@ -73,7 +78,7 @@ def _act(folder: Path, suite: str, scenario: Scenario, result: Result) -> None:
         result.rounds.append(_round(host, scenario, folder / "second", True))
 
 
-def _round(host: Host, scenario: Scenario, notes: Path, answers: bool | None) -> Round:
+def _round(host: Host, scenario: Scenario, notes: Path, expected: bool | None) -> Round:
     """Boots, looks from inside, powers off, looks from outside."""
     notes.mkdir()
     done = Round()
@@ -83,10 +88,10 @@ def _round(host: Host, scenario: Scenario, notes: Path, answers: bool | None) ->
         done.seconds["boot"] = _since(started)
         if scenario.kernel:
             kernel_log.add(host.root, host.boot_id(), scenario.kernel)
-        done.answers = _answers(host, answers)
+        done.answers = answers(host, expected)
         if scenario.whisper is not None:
             scenario.whisper(host)
-        done.unsaid = _wait_for(host, scenario.journal if notes.name == "first" else ())
+        done.unsaid = wait_for(host, scenario.journal if notes.name == "first" else ())
         (notes / "journal.txt").write_text(host.journal())
         live = host.scan_live()
         done.live = _keep(live, notes, "live", done)
@@ -116,7 +121,7 @@ def _active(report: Mapping[str, object]) -> bool:
     return any(one["status"] != "past" and one["severity"] != "info" for one in findings)
 
 
-def _answers(host: Host, expected: bool | None) -> bool:
+def answers(host: Host, expected: bool | None) -> bool:
     """Waits until it answers when it should; else gives it time to do what it does."""
     until = time.monotonic() + (_SECONDS_TO_ANSWER if expected else _SECONDS_TO_CALM)
     while time.monotonic() < until:
@@ -126,7 +131,7 @@ def _answers(host: Host, expected: bool | None) -> bool:
     return host.answers_ping()
 
 
-def _wait_for(host: Host, expected: Sequence[str]) -> list[str]:
+def wait_for(host: Host, expected: Sequence[str]) -> list[str]:
     """Waits until the journal holds what it should. Gives what it still does not hold."""
     until = time.monotonic() + _SECONDS_TO_SAY
     while True:

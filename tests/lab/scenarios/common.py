@@ -17,7 +17,7 @@ MISSING_UUID = "5f0c1d3e-0000-4000-8000-000000000000"
 DOWN = frozenset({"interface-down", "address-missing", "default-route-missing", "wait-online-timeout"})
 
 _GENERATOR = "systemd-fstab-generator"
-_GENERATED = "/var/lib/fstab-units"
+GENERATED = "/var/lib/fstab-units"
 
 
 def static_resolver(root: Root) -> None:
@@ -38,14 +38,15 @@ def missing_disk(root: Root) -> None:
     before there is a journal, and the boot ends in emergency mode.
     """
     root.write("/etc/fstab", f"UUID={MISSING_UUID} /srv/data ext4 defaults 0 2\n")
-    generator = next(
-        path
-        for path in (f"{folder}/systemd/system-generators/{_GENERATOR}" for folder in ("/usr/lib", "/lib"))
-        if root.exists(path)
-    )
-    root.at(_GENERATED).mkdir(parents=True)
-    root.run(generator, _GENERATED, _GENERATED, _GENERATED)
-    root.write(f"/etc/systemd/system-generators/{_GENERATOR}", f'#!/bin/sh\ncp -a {_GENERATED}/. "$1"\n', mode=0o755)
+    root.at(GENERATED).mkdir(parents=True)
+    root.run(generator(root), GENERATED, GENERATED, GENERATED)
+    root.write(f"/etc/systemd/system-generators/{_GENERATOR}", f'#!/bin/sh\ncp -a {GENERATED}/. "$1"\n', mode=0o755)
+
+
+def generator(root: Root) -> str:
+    """systemd's own generator of units from fstab."""
+    places = (f"{folder}/systemd/system-generators/{_GENERATOR}" for folder in ("/usr/lib", "/lib"))
+    return next(path for path in places if root.exists(path))
 
 
 def leave_the_emergency(host: Running) -> None:

@@ -43,6 +43,15 @@ class Scenario:
     rescue: bool = False  # the offline scan runs as on Finnix, where the disks that are there can be looked at
     repair: Change | None = None  # then it is repaired and booted again, and must be healthy
     suites: tuple[str, ...] = ()  # where it can be acted out; empty: everywhere
+    fix: tuple[str, ...] = ()  # the arguments of `agent fix` that repair it; then it makes a round trip
+    reversible: bool = True  # else undo refuses, as its plan says
+    offered: tuple[str, ...] = ("live",)  # the ways of scanning by which the finding names the fix
+    legs: tuple[str, ...] = ("live", "offline")  # see round_trip
+    card: Callable[[Root], str] | None = None  # what udev would call its network card, from what the disk says
+    before_boot: Change = nothing  # what a boot works out from the disk, and a container's boot does not
+    living: tuple[str, ...] = ()  # more paths that a program writes by itself, and that are not compared
+    left: frozenset[str] = frozenset()  # ids that the fix leaves behind
+    note: str = ""  # what of its round trip a container can't show
 
     @property
     def healthy(self) -> bool:
