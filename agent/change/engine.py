@@ -49,6 +49,8 @@ Progress = Callable[[str], None]
 OUTPUT = 16 * 1024  # characters of a program's output that are kept, from its end
 OUTPUT_LIMIT = 4 * 1024 * 1024  # bytes that a program may say
 INVERSE_TIMEOUT = 120.0  # seconds
+BUDGET = 60.0  # seconds for all that is no program, until the time to confirm begins
+CONFIRM = "-confirm"  # the second way back's name
 LOCK_WAIT = 300.0  # seconds that the end of a probation waits for whoever is at work
 
 
@@ -96,7 +98,10 @@ def apply(
         )
     with store.lock():
         _refuse_interrupted(store)
-        change = prepare(store, fix, plan() if callable(plan) else plan)
+        made = plan() if callable(plan) else plan
+        if confirm_within is not None:
+            _refuse_irreversible(made)
+        change = prepare(store, fix, made)
         reached = _Reached()
         with _signals_raise():
             try:
@@ -112,7 +117,10 @@ def apply(
         if problem and not force and change.reversible:
             return _roll_back(store, change.id, f"it did not help: {problem}", progress)
         state = ChangeState.VERIFIED if verify and not problem else ChangeState.APPLIED
-        return _settle(store, replace(change, state=state, why=problem, ended=time.time()))
+        change = replace(change, state=state, why=problem, ended=time.time())
+        if confirm_within is not None:
+            change = _rearm(store, change, confirm_within)
+        return _settle(store, change)
 
 
 def undo(
@@ -161,7 +169,7 @@ def confirm(store: Store, change_id: str = "") -> Change:
         else:
             change = waiting[-1]
         change = store.save(replace(change, confirm_by=None))
-    probation.disarm(change.id)
+    _call_off(change)
     return change
 
 
@@ -181,23 +189,49 @@ def _refuse_interrupted(store: Store) -> None:
 
 def _begin(store: Store, change: Change, confirm_within: float | None) -> Change:
     if confirm_within is not None:
-        change = replace(change, confirm_by=time.time() + confirm_within)
-        _arm(store, change, confirm_within)
+        longest = confirm_within + BUDGET
+        longest += sum(step.operation.timeout for step in change.steps if isinstance(step.operation, Run))
+        change = replace(change, confirm_by=time.time() + longest)
+        _arm(store, change, longest, change.id)
     return store.save(replace(change, state=ChangeState.APPLYING))
 
 
-def _arm(store: Store, change: Change, seconds: float) -> None:
-    """Before the first byte: the undo that starts by itself unless the change is confirmed."""
+def _refuse_irreversible(plan: Plan) -> None:
+    for operation in plan.operations:
+        if isinstance(operation, Run) and not operation.reversible:
+            line = shown(" ".join(operation.argv))
+            raise ChangeRefused(f"--confirm-within can't take back {line}", "run the fix without it")
+
+
+def _rearm(store: Store, change: Change, seconds: float) -> Change:
+    """The time to confirm counts from the end: applying (a DHCP client, say) may have taken long. The second way
+    back is set up before the first is called off."""
+    later = replace(change, confirm_by=time.time() + seconds)
+    try:
+        _arm(store, later, seconds, change.id + CONFIRM)
+    except ChangeRefused:
+        return change  # the first one stands
+    probation.disarm(change.id)
+    return later
+
+
+def _arm(store: Store, change: Change, seconds: float, name: str) -> None:
+    """The undo that starts by itself unless the change is confirmed."""
     own, environment = probation.own_command()
     argv = [*own, "undo", change.id, "--unconfirmed"]
     if store.backup_dir:
         argv += ["--backup-dir", store.backup_dir]
-    probation.arm(seconds, argv, change.id, environment)
+    probation.arm(seconds, argv, name, environment)
 
 
 def _disarm(change: Change) -> None:
     if change.confirm_by is not None:
-        probation.disarm(change.id)
+        _call_off(change)
+
+
+def _call_off(change: Change) -> None:
+    for name in (change.id, change.id + CONFIRM):
+        probation.disarm(name)
 
 
 def _forward(store: Store, change: Change, progress: Progress, reached: _Reached) -> Change:

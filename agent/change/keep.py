@@ -126,10 +126,14 @@ def put(folder: Folder, name: str, temporary: str, kept: Kept, content: Iterator
         descriptor = folder.create(temporary)
         try:
             digest = hashlib.sha256()
+            left = kept.size
             for data in content:
+                left -= len(data)
+                if left < 0:
+                    break  # not what was kept: it shall not fill the disk
                 digest.update(data)
                 folder.write(temporary, descriptor, data)
-            if digest.hexdigest() != kept.sha256:
+            if left or digest.hexdigest() != kept.sha256:
                 folder.unlink(temporary)
                 raise Refused("can't be written: the copy that was kept is damaged", Why.IO)
             dress(folder, temporary, kept)

@@ -140,7 +140,7 @@ class Restoring:
 
     def _difference(self, path: str, left: Kept, now: Kept) -> list[str]:
         if isinstance(left, KeptFile) and isinstance(now, KeptFile) and left.sha256 != now.sha256 and left.stored:
-            old = b"".join(self._store.content(self._change, left.stored))
+            old = next(self._store.content(self._change, left.stored), b"")
             with self._store.tree.parent(path) as (folder, name), folder.reading(name) as file:
                 new = os.read(file, SHOWN)
             secret = not (left.mode & now.mode & 0o004)
@@ -208,8 +208,10 @@ class Restoring:
 
     @staticmethod
     def _restore_file_times(folder: Folder, name: str, now: Kept, before: Kept) -> None:
-        """The same file with another time: it was rewritten with what it had held."""
-        if isinstance(now, KeptFile) and isinstance(before, KeptFile) and now.mtime != before.mtime:
+        """The same file or link with another time: it was made anew with what it had held."""
+        if not isinstance(now, (KeptFile, KeptLink)) or not isinstance(before, (KeptFile, KeptLink)):
+            return
+        if now.mtime != before.mtime:
             folder.set_times(name, before.atime, before.mtime)
 
     def _inode_only(self, path: str) -> bool:

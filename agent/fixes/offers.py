@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from agent.change.model import Plan
+from agent.change.model import Plan, Run
 from agent.diagnosis.model import Finding, Status, Verdict
 from agent.facts.facts import Facts
 from agent.fixes.model import Fix, Planned, Refusal, Request
@@ -23,6 +23,7 @@ class Offer:
     command: str  # "agent fix --ifup-hook NAME --root /media/sda"
     undo: str  # "agent undo --root /media/sda"
     plan: Plan
+    choice: str = ""  # of --flag=choice, "" where the fix decides
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,14 @@ def look(facts: Facts, findings: Sequence[Finding], fixes: Sequence[Fix] = FIXES
         if fix.argument and not name:
             continue
         mine = tuple(one for one in findings if one.status is Status.CONFIRMED and one.id in fix.rules)
-        planned = _planned(fix, Request(facts, mine, name=name))
+        choice, planned = _best(fix, Request(facts, mine, name=name))
         if isinstance(planned, Refusal):
             withheld.append(Withheld(fix, finding, planned))
             continue
-        command = invocation("fix", fix.flag, *([name] if name else []), root=facts.target.root, backup_dir=backup_dir)
+        flag = f"{fix.flag}={choice}" if choice else fix.flag
+        command = invocation("fix", flag, *([name] if name else []), root=facts.target.root, backup_dir=backup_dir)
         undo = invocation("undo", root=facts.target.root, backup_dir=backup_dir)
-        offered.append(Offer(fix, finding, name, command, undo, planned))
+        offered.append(Offer(fix, finding, name, command, undo, planned, choice))
     return Offers(tuple(offered), tuple(withheld))
 
 
@@ -83,6 +85,22 @@ def _pairs(findings: Sequence[Finding], fixes: Sequence[Fix]) -> Iterator[tuple[
             proves = finding.status is Status.CONFIRMED and not finding.explained_by
             if proves and finding.id in fix.rules and finding.rule.fix == fix.flag:
                 yield fix, finding
+
+
+def _best(fix: Fix, request: Request) -> tuple[str, Planned]:
+    """What the fix does by itself; where it refuses, another of its choices that is neither risky nor for good."""
+    planned = _planned(fix, request)
+    if not isinstance(planned, Refusal):
+        return "", planned
+    for choice in fix.choices[1:]:
+        other = planned if choice != choice.lower() else _planned(fix, replace(request, choice=choice))
+        if not isinstance(other, Refusal) and not other.ask and _can_be_undone(other):
+            return choice, other
+    return "", planned
+
+
+def _can_be_undone(plan: Plan) -> bool:
+    return all(operation.reversible for operation in plan.operations if isinstance(operation, Run))
 
 
 def _planned(fix: Fix, request: Request) -> Planned:

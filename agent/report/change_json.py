@@ -13,7 +13,7 @@ from agent.change.store import Damage
 from agent.fixes.model import Refusal
 from agent.fixes.offers import Offer, Offers
 from agent.report import operations
-from agent.report.changes import restored, undo_command
+from agent.report.changes import restored, undo_command, undoable
 from agent.report.json import plain, time, waiting
 from agent.report.secrets import masked_lines
 
@@ -71,7 +71,7 @@ def change(one: Change, place: Place) -> dict[str, object]:
         "backup": plain(one.place) or None,
         "verified": one.state is ChangeState.VERIFIED,
         "reboot": one.reboot,
-        "undo": None if one.state is ChangeState.UNDONE else plain(undo_command(one, place.root, place.backup_dir)),
+        "undo": plain(undo_command(one, place.root, place.backup_dir)) if undoable(one) else None,
         "reversible": one.reversible,
         "interrupted": one.state.interrupted,
         "created": time(one.created),

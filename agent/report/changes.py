@@ -180,11 +180,15 @@ def done(change: Change, root: str, backup_dir: str, style: Style) -> list[str]:
     lines += steps("Next", change.next, style)
     if change.confirm_by is not None:
         lines += unconfirmed(change, root, style, backup_dir)
-    lines += commands("Undo", [undo_command(change, root, backup_dir)], style)
-    lost = [step.operation for step in change.steps if not reversible(step.operation)]
-    for operation in lost:
-        lines += labelled("", [f"(undo can't take back: {said(operation).line})"], style)
-    return lines
+    return lines + _undo(change, root, backup_dir, style)
+
+
+def _undo(change: Change, root: str, backup_dir: str, style: Style) -> list[str]:
+    """How it is taken back, or that it can't be."""
+    if undoable(change):
+        return commands("Undo", [undo_command(change, root, backup_dir)], style)
+    lost = [said(step.operation).line for step in change.steps if not reversible(step.operation)]
+    return labelled("Undo", [f"not possible: {'; '.join(lost)}"] if lost else [], style)
 
 
 def _taken_back(change: Change) -> str:
@@ -208,6 +212,11 @@ def steps(label: str, texts: Sequence[str], style: Style) -> list[str]:
     return lines
 
 
+def undoable(change: Change) -> bool:
+    """Would `agent undo` take it back?"""
+    return change.state is not ChangeState.UNDONE and (change.reversible or change.state.interrupted)
+
+
 def undo_command(change: Change, root: str, backup_dir: str) -> str:
     return invocation("undo", str(change.number), root=root, backup_dir=backup_dir)
 
@@ -229,9 +238,8 @@ def stands(change: Change, root: str, backup_dir: str, style: Style) -> list[str
         return wrap(style.safe(f"{change.id} was taken back: all is as it was before it"), style, 2)
     if change.state.interrupted:
         return unfinished(change, root, style, backup_dir)
-    return wrap(style.safe(f"{change.id} is applied: {change.summary}"), style, 2) + commands(
-        "Undo", [undo_command(change, root, backup_dir)], style
-    )
+    lines = wrap(style.safe(f"{change.id} is applied: {change.summary}"), style, 2)
+    return lines + _undo(change, root, backup_dir, style)
 
 
 def risk(text: str, style: Style) -> list[str]:
@@ -330,7 +338,7 @@ def _told(change: Change, root: str, backup_dir: str, style: Style) -> Iterator[
             "Keep", [invocation("confirm", str(change.number), root=root, backup_dir=backup_dir)], style
         )
     if change.state is not ChangeState.UNDONE:
-        yield from commands("Undo", [undo_command(change, root, backup_dir)], style)
+        yield from _undo(change, root, backup_dir, style)
 
 
 def _state(change: Change) -> tuple[str, str]:

@@ -28,7 +28,7 @@ def test_every_scenario_has_a_name_of_its_own() -> None:
 def test_there_are_at_least_eighteen_breakages_and_a_healthy_host_of_each_manager() -> None:
     assert sum(1 for scenario in ALL if scenario.finding) >= 18
     healthy = {scenario.layer for scenario in ALL if not scenario.finding}
-    assert healthy == set(base.LAYERS)
+    assert healthy == set(base.LAYERS) - {"boot"}  # a disk that is only looked at: no container boots its kernel
 
 
 def test_each_finding_is_a_rule() -> None:

@@ -185,8 +185,7 @@ def test_the_screen_of_a_fix_that_worked() -> None:
         "Reboot  it takes effect at the next boot",
         "Next    agent fix --restart-network",
         "        Boot the host.",
-        "Undo    agent undo 3 --root /media/sda",
-        "        (undo can't take back: /x -y (why))",
+        "Undo    not possible: /x -y (why)",
     ]
 
 
