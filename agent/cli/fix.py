@@ -61,7 +61,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
 def _add_flag(group: argparse._ArgumentGroup, fix: Fix) -> None:
     if fix.argument:
         group.add_argument(
-            fix.flag, metavar=fix.argument, action="append", default=[], help=fix.help.replace("%", "%%")
+            fix.flag,
+            metavar=fix.argument,
+            nargs="?",
+            const="",
+            action="append",
+            default=[],
+            help=fix.help.replace("%", "%%"),
         )
     elif fix.choices:
         metavar = "|".join(fix.choices)
@@ -117,8 +123,6 @@ def wished(options: argparse.Namespace) -> Iterator[Wish]:
         value = getattr(options, fix.name.replace("-", "_"))
         if fix.argument:
             for name in dict.fromkeys(value):
-                if not name:
-                    raise UsageError(f"{fix.flag} wants a name", f"{fix.flag} {fix.argument}")
                 yield Wish(fix, name=name, forced=options.force)
         elif value is not None:
             yield Wish(fix, choice=_choice(fix, value), forced=options.force)

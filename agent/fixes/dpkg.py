@@ -173,7 +173,7 @@ def _of_scripts(facts: Facts) -> tuple[str, ...]:
 def _next(facts: Facts) -> tuple[str, ...]:
     again = _to_reinstall(facts)
     steps = [_reinstall(again)] if again else []
-    return (*steps, "if it names missing dependencies, with network: apt-get -f install")
+    return (*steps, "If it names missing dependencies, and with a network: apt-get -f install.")
 
 
 def _names(names: tuple[str, ...] | list[str]) -> str:

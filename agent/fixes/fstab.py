@@ -178,12 +178,13 @@ def _next(facts: Facts, entries: list[FstabEntry], kept: list[FstabEntry]) -> tu
     found = []
     if facts.init is Init.SYSTEMD and any(entry.option("x-systemd.device-timeout") is None for entry in entries):
         found.append(
-            "systemd looks for an absent device for 90 s, in the background: x-systemd.device-timeout=10s shortens it"
+            "At each boot systemd looks for an absent device for 90 s, in the background: the option "
+            "x-systemd.device-timeout=10s shortens that."
         )
     emergency = facts.unit("emergency.service") if facts.init is Init.SYSTEMD and facts.target.live else None
     if emergency is not None and emergency.active == "active":
-        found.append("systemctl default goes on with this boot")
-    found.append("give the lines the right devices when they are known (blkid), or take the lines out")
+        found.append("To go on with this boot: systemctl default.")
+    found.append("Give the lines the right devices when they are known (blkid), or take the lines out.")
     return tuple(found)
 
 

@@ -123,7 +123,7 @@ def verify(request: Request) -> str:
 
 FIX = Fix(
     name="ifup-hook",
-    help="moves another hook of ifupdown that fails aside",
+    help="move another hook of ifupdown that fails aside",
     rules=("ifup-hook-failed",),
     plan=plan,
     argument="NAME",

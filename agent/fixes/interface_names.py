@@ -22,10 +22,13 @@ _POLICY = re.compile(r"^(\s*)(NamePolicy\s*=)", re.MULTILINE)
 
 
 def plan(request: Request) -> Planned:
+    pending = _pending(request)
+    if pending:
+        return pending
     if request.choice == "config":
         return rename_in_config.plan(request)
     facts = request.facts
-    refusal = _pending(request) or (_unsuited(request) if request.findings else None)
+    refusal = _unsuited(request) if request.findings else None
     if refusal and not (request.forced and refusal.forceable):
         return refusal
     options = boot_options.ifnames_off(facts)

@@ -339,7 +339,7 @@ def _comment(parts: list[bytes], at: int) -> bool:
 
 FIX = Fix(
     name="iptables",
-    help="repairs the hook that loads the firewall, or moves it aside (the firewall is down then)",
+    help="repair the hook that loads the firewall, or move it aside (the firewall is down then)",
     rules=("ifup-hook-iptables",),
     plan=plan,
 )

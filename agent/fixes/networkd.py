@@ -104,13 +104,14 @@ def _warnings(facts: Facts, others: str) -> tuple[str, ...]:
 
 def _next(facts: Facts) -> tuple[str, ...]:
     """systemd-resolved is another service, which this fix was not asked for."""
-    found = ["networkctl status --no-pager" if facts.target.live else "boot the host from this disk"]
+    found = ["networkctl status --no-pager" if facts.target.live else "Boot the host from this disk."]
     resolved = facts.unit(RESOLVED)
     if _leads_to_resolved(facts) and resolved.present and not resolved.starts_at_boot:
         found.append(
-            "/etc/resolv.conf leads to systemd-resolved, which is not enabled: agent fix --resolv-conf=systemd-resolved"
+            "Names are not resolved yet: /etc/resolv.conf leads to systemd-resolved, which is not enabled. That is "
+            "another service, and another fix: agent fix --resolv-conf=systemd-resolved."
         )
-    found.append("agent scan, to see what is left")
+    found.append("agent scan")
     return tuple(found)
 
 

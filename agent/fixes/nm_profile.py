@@ -152,8 +152,8 @@ def _paths(modes: list[SetMode]) -> str:
 
 def _next(facts: Facts) -> tuple[str, ...]:
     if facts.target.live:
-        return ("nmcli device status; nmcli connection up NAME where the device stays down",)
-    return ("boot the host from this disk",)
+        return ("nmcli device status", "Where the device stays down: nmcli connection up NAME.")
+    return ("Boot the host from this disk.",)
 
 
 FIX = Fix(

@@ -208,9 +208,9 @@ def _next(facts: Facts, owner: str) -> tuple[str, ...]:
     found = ["getent hosts www.linode.com"] if facts.target.live else []
     unit = facts.unit(RESOLVED)
     if facts.target.live and unit.starts_at_boot and unit.active not in ("active", ""):
-        found.append(f"journalctl -u {RESOLVED} -b, to see why it does not run")
+        found.append(f"journalctl -u {RESOLVED} -b --no-pager")
     elif not owner and unit.present and not unit.starts_at_boot and _leads_to_resolved(facts):
-        found.append(f"--resolv-conf={RESOLVED_CHOICE} enables the resolver instead, when that is what you want")
+        found.append(f"If you want the resolver enabled instead: agent fix --resolv-conf={RESOLVED_CHOICE}.")
     return tuple(found)
 
 

@@ -293,7 +293,7 @@ def verify(request: Request) -> str:
 
 FIX = Fix(
     name="sendmail",
-    help="moves sendmail's broken hooks aside (=purge: purges the removed package; =guard: guards them)",
+    help="move sendmail's broken hooks aside (=purge: purge the removed package; =guard: guard them)",
     rules=("ifup-hook-sendmail",),
     plan=plan,
     choices=("move", "purge", "guard"),

@@ -369,7 +369,7 @@ def test_a_forged_inverse_runs_in_the_root_only(world: World) -> None:
     document = next(world.store.glob("changes/*/change.json"))
     forged = json.loads(document.read_text())
     script = f"echo reached > /etc/reached; for d in / /../../.. {world.outside} /proc/1/root{world.outside}; do "
-    script += "echo x > $d/new; rm -rf $d/secret; mkdir -p $d; echo x > $d/hook; done; umount /; mount -o remount,ro /"
+    script += "echo x > $d/new; rm -rf $d/secret; mkdir -p $d; echo x > $d/hook; done"
     forged["steps"][0]["operation"]["inverse"] = [{"argv": ["/bin/sh", "-c", script], "input": ""}]
     forged["steps"][0]["begun"] = forged["steps"][0]["done"] = True
     document.write_text(json.dumps(forged))
@@ -421,12 +421,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def flip(one: Path, other: Path, ready: Path) -> None:
-    """Swaps two names for ever, as fast as it can, until it is killed."""
+    """Swaps two names for ever, hundreds of times a second, until it is killed; with pauses of random length,
+    in which the other comes now less, now more far."""
     first, second = os.fsencode(one), os.fsencode(other)
     ready.touch()
     while True:
-        for _ in range(1000):
+        for _ in range(random.randrange(1, 4)):
             _libc.renameat2(-100, first, -100, second, 2)  # AT_FDCWD, RENAME_EXCHANGE
+        time.sleep(random.random() ** 2 * 0.02)
 
 
 FLIPPED = ("etc", "etc/network", "etc/network/if-up.d", "var/lib")
@@ -517,7 +519,7 @@ def test_strace_sees_no_changing_call_outside_during_the_race(tmp_path: Path) ->
         assert "rounds" in said and "Traceback" not in said, said
         below = f"<{world.root}"
         calls = [event.text for event in found if event.kind == "call" and "lsetxattr" not in event.text]
-        assert len(calls) > 100
+        assert len(calls) > 50, said
         assert [call for call in calls if below not in call] == []
         assert [call for call in calls if re.search(rf"<{world.outside}", call)] == []
         assert world.outside_changes() == []
