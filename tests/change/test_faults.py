@@ -62,7 +62,8 @@ def attempt(top: Path, subject: Subject, way: str, number: int, fault: int, last
             else:
                 change = crash.apply(top, subject.fix, subject.plan)
         end = change.state.value
-        problem = told(change, fault) if way == "apply" and failing.seen >= number else ""
+        reasoned = way == "apply" and failing.seen >= number and not subject.rolled_back
+        problem = told(change, fault) if reasoned else ""
     except AgentError as error:
         end, said = type(error).__name__, f"{error.message} / {error.hint}"
         if not error.message or not error.hint:
