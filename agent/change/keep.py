@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from agent.change.digest import sha256
 from agent.change.model import Absent, Kept, KeptFile, KeptFolder, KeptLink
 from agent.target.failures import Refused
 from agent.target.write import APPEND_ONLY, IMMUTABLE, SETTABLE, Folder
@@ -56,9 +57,7 @@ def look(folder: Folder, name: str, sink: Sink = nowhere, stored: str = "") -> S
         return Seen(_folder(status, folder.xattrs(name)), locked=_locked(flags))
     if not stat.S_ISREG(status.st_mode):
         raise Refused("is neither a file, a directory nor a link", Why.SPECIAL)
-    import hashlib  # here alone: loading it opens the running system's /etc/ssl
-
-    digest = hashlib.sha256()
+    digest = sha256()
     size = 0
     with folder.reading(name) as descriptor:
         while True:
@@ -120,12 +119,10 @@ def put(folder: Folder, name: str, temporary: str, kept: Kept, content: Iterator
     ``temporary`` is a name in the same directory for what is not finished.
     """
     if isinstance(kept, KeptFile):
-        import hashlib
-
         discard(folder, temporary)
         descriptor = folder.create(temporary)
         try:
-            digest = hashlib.sha256()
+            digest = sha256()
             left = kept.size
             for data in content:
                 left -= len(data)

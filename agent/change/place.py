@@ -8,6 +8,7 @@ from agent.unknown import Unknown
 BASE = "/var/lib/lish-agent"
 DOCUMENT = "change.json"
 LOCK = "lock"
+UNFINISHED = "unfinished"  # marks a change whose intent is not on disk yet: nothing was touched
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 

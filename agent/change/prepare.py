@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from agent.change.digest import sha256
 from agent.change.errors import ChangeRefused
 from agent.change.keep import CHUNK, Seen, look, look_at_folder, same
 from agent.change.model import (
@@ -381,9 +382,7 @@ def matching(store: Store, pattern: str) -> tuple[str, ...]:
 
 
 def _digest(content: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(content).hexdigest()
+    return sha256(content).hexdigest()
 
 
 def _kept(made: Draft, name: str) -> KeptFile:
@@ -404,9 +403,7 @@ def _read(store: Store, path: str) -> Iterator[bytes]:
 
 
 def _store(files: Folder, name: str, content: Iterator[bytes], kept: KeptFile) -> None:
-    import hashlib
-
-    digest = hashlib.sha256()
+    digest = sha256()
     descriptor = files.create(name)
     try:
         for data in content:

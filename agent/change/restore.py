@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Callable
 
+from agent.change.digest import sha256_of
 from agent.change.errors import ChangeRefused
 from agent.change.keep import CHUNK, discard, dress, look, look_at_folder, put, same, same_content
 from agent.change.model import (
@@ -87,6 +88,7 @@ class Restoring:
 
     def check(self) -> None:
         """ChangeRefused, with the difference, when somebody edited what the change had left."""
+        self._check_copies()
         if self._force:
             return
         lines: list[str] = []
@@ -103,6 +105,25 @@ class Restoring:
                 "look at the difference; --force puts the older state back and keeps a copy of this one",
                 tuple(lines),
             )
+
+    def _check_copies(self) -> None:
+        """Every copy that will be put back is whole; else nothing is, for half an undo is none."""
+        for path, planned in self._net.items():
+            kept = planned.before
+            if not isinstance(kept, KeptFile) or not kept.stored or self._is_at_hand(path, kept):
+                continue
+            if sha256_of(self._store.content(self._change, kept.stored), kept.size) != kept.sha256:
+                raise ChangeRefused(
+                    f"the copy that was kept of {shown(path)} is damaged",
+                    f"it is file {kept.stored} in {self._change.place}/files",
+                )
+
+    def _is_at_hand(self, path: str, kept: KeptFile) -> bool:
+        """The file itself is still there, under its own name or where it was moved: no copy is needed."""
+        if same_content(self._look(path), kept):
+            return True
+        moves = [step.operation for step in self._change.steps if isinstance(step.operation, Move)]
+        return any(same(self._look(move.to), kept) for move in moves if move.path == path)
 
     def run(self, progress: Callable[[str], None]) -> list[str]:
         """Everything back; returns what could not be, in words."""

@@ -24,7 +24,7 @@ from agent.change import document
 from agent.change.errors import ChangeRefused
 from agent.change.keep import CHUNK, discard
 from agent.change.model import Change
-from agent.change.place import BASE, DOCUMENT, LOCK
+from agent.change.place import BASE, DOCUMENT, LOCK, UNFINISHED
 from agent.target import Target
 from agent.target.failures import Refused, shown
 from agent.target.write import Folder, Observer, Tree
@@ -97,7 +97,8 @@ class Store:
             try:
                 changes.append(self._load(name))
             except FileNotFoundError:
-                continue  # it was never begun: its intent is not there
+                if not self._never_begun(name):
+                    damaged.append(Damage(name, "its record is gone"))
             except (OSError, Refused, document.Damaged) as error:
                 damaged.append(Damage(name, reason(error)))
         changes.sort(key=lambda change: change.number)
@@ -183,9 +184,14 @@ class Store:
                 folder.mkdir(change_id, 0o700)
                 folder.sync_folder()
             with self._own.folder(f"{self._base}/changes/{change_id}") as folder:
+                os.close(folder.create(UNFINISHED))
                 folder.mkdir("files", 0o700)
+                folder.sync_folder()
             with self._own.folder(f"{self._base}/changes/{change_id}/files") as files:
                 yield files
+            with self._own.folder(f"{self._base}/changes/{change_id}") as folder:
+                folder.unlink(UNFINISHED)
+                folder.sync_folder()
         except BaseException:
             with contextlib.suppress(OSError, Refused):
                 self._remove(change_id)
@@ -301,10 +307,19 @@ class Store:
         """Directories whose intent never got to disk: nothing was touched, and whoever made them died."""
         for name in self._names():
             with contextlib.suppress(OSError, Refused):
-                with self._own.folder(f"{self._base}/changes/{name}") as folder:
-                    begun = folder.stat(DOCUMENT) is not None
-                if not begun:
+                if self._never_begun(name):
                     self._remove(name)
+
+    def _never_begun(self, name: str) -> bool:
+        """Its intent never got to disk. A record that was there once, and that a repair of the filesystem took,
+        leaves kept files and no mark: those are not ours to remove."""
+        with self._own.folder(f"{self._base}/changes/{name}") as folder:
+            if folder.stat(DOCUMENT) is not None:
+                return False
+            if folder.stat(UNFINISHED) is not None or folder.stat("files") is None:
+                return True
+        with self._own.folder(f"{self._base}/changes/{name}/files") as files:
+            return not files.names()
 
     def _remove(self, name: str) -> None:
         with self._own.folder(f"{self._base}/changes/{name}") as folder:
@@ -313,7 +328,7 @@ class Store:
                     for kept in files.names():
                         files.unlink(kept)
                 folder.rmdir("files")
-            for rest in (DOCUMENT, f"{DOCUMENT}.new"):
+            for rest in (DOCUMENT, f"{DOCUMENT}.new", UNFINISHED):
                 discard(folder, rest)
         with self._own.folder(f"{self._base}/changes") as folder:
             folder.rmdir(name)

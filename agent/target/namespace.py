@@ -47,6 +47,7 @@ _CAPABILITIES = {
     "SYS_RAWIO": 17,
     "SYS_PTRACE": 19,
     "SYS_PACCT": 20,
+    "SYS_ADMIN": 21,  # a remount reaches through every namespace to the filesystem itself
     "SYS_BOOT": 22,
     "SYS_TIME": 25,
     "SYS_TTY_CONFIG": 26,

@@ -114,9 +114,18 @@ def test_input_and_environment_come_in_and_nothing_else(disk: Path, monkeypatch:
 
 def test_nothing_is_left_on_the_disk_or_in_the_mount_table(disk: Path) -> None:
     before, mounted = tree(disk), mounts()
-    sh(disk, "touch /tmp/a /run/b /dev/c; mount -t tmpfs none /var/lib; touch /var/lib/d")
+    sh(disk, "touch /tmp/a /run/b /dev/c")
     assert tree(disk) == before
     assert mounts() == mounted
+
+
+@pytest.mark.parametrize("words", ["-t tmpfs none /var/lib", "-o bind /etc /var/lib"])
+def test_a_program_of_the_disk_may_mount_nothing(disk: Path, words: str) -> None:
+    """A remount, above all, would reach through the namespace to the filesystem that the disk lies on."""
+    answer = sh(disk, f"mount {words} && echo mounted")
+    assert "mounted" not in answer.stdout and "not permitted" in answer.stderr.lower().replace(
+        "permission denied", "not permitted"
+    )
 
 
 def test_what_it_writes_to_the_disk_stays(disk: Path) -> None:
