@@ -134,7 +134,8 @@ def undo(
     """Puts everything back that the change touched; the last one when no id is given.
 
     What was edited since is shown and not touched, unless ``force`` (the edited file is kept among the change's
-    files). ``unconfirmed``: only when its probation ran out. Raises ChangeRefused when nothing was touched.
+    files). ``unconfirmed``: only when its probation ran out; then nothing may keep it, for the person is locked out, it
+    may be, and edited files are kept as with ``force``. Raises ChangeRefused when nothing was touched.
     """
     if not store.exists():
         raise ChangeRefused("there is nothing to undo: no change is on record", f"looked in {store.place}")
@@ -149,7 +150,7 @@ def undo(
                 "--force puts back the files that it kept, and nothing else",
             )
         with _signals_wait():
-            undone = _backward(store, change, force, progress)
+            undone = _backward(store, change, force or unconfirmed, progress)
     if not unconfirmed:
         _disarm(change)
     return undone
