@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.change.model import Plan
+from agent.change.model import Plan, Run
 from agent.diagnosis.loader import load
 from agent.diagnosis.model import Finding, Layer, Status, Verdict, VerdictState
 from agent.facts.facts import Facts
@@ -53,6 +53,27 @@ def test_what_would_be_refused_is_withheld_with_the_reason() -> None:
     found = look(FACTS, [proven()], [fix(planned=Refusal("Network Helper"))])
     assert found.offered == ()
     assert [withheld.refusal.why for withheld in found.withheld] == ["Network Helper"]
+
+
+@pytest.mark.parametrize(
+    ("other", "offered"),
+    [
+        (Plan("Does it otherwise.", ()), ["agent fix --gate=other --root /media/sda"]),
+        (Plan("Does it otherwise.", (), ask="risky"), []),
+        (Plan("Does it otherwise.", (Run(("/x",), "for good"),)), []),
+        (Refusal("nor that"), []),
+    ],
+)
+def test_where_a_fix_refuses_another_of_its_choices_is_offered_if_it_is_harmless(
+    other: Planned, offered: list[str]
+) -> None:
+    choosing = fix(
+        choices=("usual", "ADDRESS", "other"),
+        plan=lambda request: other if request.choice == "other" else Refusal("not here"),
+    )
+    found = look(FACTS, [proven()], [choosing])
+    assert [offer.command for offer in found.offered] == offered
+    assert [withheld.refusal.why for withheld in found.withheld] == ([] if offered else ["not here"])
 
 
 def test_a_fix_for_the_running_host_is_not_offered_on_a_disk() -> None:
