@@ -25,7 +25,7 @@ test: tools venv-test lint
 	$(BIN)/python -m pytest -rs -m 'not crash'
 
 test-crash: tools venv-test
-	$(BIN)/python -m pytest -rs -m crash tests/change
+	$(BIN)/python -m pytest -rs -s -m crash tests/change
 
 venv: .venv/.run
 venv-test: .venv/.test

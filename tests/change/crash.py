@@ -184,6 +184,9 @@ def remove(top: Path) -> None:
 # -- one point
 
 
+LIFE_GOES_ON = 4  # after each so many deaths the fix is applied and undone once more
+
+
 def trial(subject: Subject, way: str, number: int, after: bool, top: Path) -> tuple[bool, list[str]]:
     """Was there such a point, and what was wrong after the program had died there."""
     fresh(subject, top)
@@ -209,7 +212,7 @@ def trial(subject: Subject, way: str, number: int, after: bool, top: Path) -> tu
                 recover(top)
 
         child(again)
-    said = child(lambda: found_after(subject, top))
+    said = child(lambda: found_after(subject, top, number % LIFE_GOES_ON == 0))
     assert isinstance(said, Said) and isinstance(said.answer, list)
     problems = [str(problem) for problem in said.answer]
     if problems:
@@ -228,8 +231,8 @@ def fresh(subject: Subject, top: Path) -> None:
     os.utime(journal.parent, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def found_after(subject: Subject, top: Path) -> list[str]:
-    """What is wrong with what a crash left, once it was taken back; and whether life goes on then."""
+def found_after(subject: Subject, top: Path, whole: bool) -> list[str]:
+    """What is wrong with what a crash left, once it was taken back; with ``whole``, whether life goes on then."""
     answer = recover(top)
     problems = []
     if answer["refused"] == "":
@@ -237,7 +240,7 @@ def found_after(subject: Subject, top: Path) -> list[str]:
     if any(ChangeState(state).interrupted for state in answer["after"]):
         problems.append(f"after undo: {answer['after']}")
     problems += subject.changes(top)
-    if problems:
+    if problems or not whole:
         return problems
     done = apply(top, subject.fix, subject.plan)
     if done.state is not ChangeState.UNDONE:
