@@ -13,7 +13,8 @@ _ANY = frozenset((Verdict.ACCEPT, Verdict.DROP, Verdict.REJECT))
 
 @dataclass(frozen=True)
 class _End:
-    """One way's end. ``same`` is what it has in common with others that end alike."""
+    """One way's end. ``kind`` is what it has in common with others that end alike: to arrive here, or to be sent on
+    to another host, are two things."""
 
     verdict: Verdict
     place: Place | None
@@ -24,8 +25,8 @@ class _End:
     forwarded: bool = False
 
     @property
-    def same(self) -> tuple[Verdict, bool]:
-        return self.verdict, self.reply
+    def kind(self) -> tuple[Verdict, bool]:
+        return self.verdict, self.forwarded
 
 
 def decided(over: Sequence[Outcome], arrived: Sequence[tuple[World, bool]], reply_from: int) -> Result:
@@ -42,7 +43,7 @@ def decided(over: Sequence[Outcome], arrived: Sequence[tuple[World, bool]], repl
     possible: set[Verdict] = set()
     for end in ends:
         possible |= _ANY if end.verdict is Verdict.UNKNOWN else {end.verdict}
-    if len({end.verdict for end in ends}) == 1:
+    if len({end.kind for end in ends}) == 1:
         return _result(ends[0], ends[0].verdict, ends[0].place, ends[0].why, possible)
     doubt, end = _cause(ends, 0)
     if end.verdict is Verdict.UNKNOWN:
@@ -70,7 +71,7 @@ def _cause(ends: list[_End], depth: int) -> tuple[Doubt, _End]:
         else:
             others.append(end)
     for side in (*sides.values(), others):
-        if len({end.verdict for end in side}) > 1:
+        if len({end.kind for end in side}) > 1:
             if side is others:
                 return _cause(others, depth)
             return _cause(side, depth + 1)

@@ -44,7 +44,7 @@ def inbound_and_back(ruleset: Ruleset, packet: Packet, host: Host = Host()) -> R
     lost: list[Outcome] = []
     back: list[tuple[World, bool]] = []
     for one in arrived:
-        reply = reply_to(one.world.fields, host, one.forwarded)
+        reply = reply_to(one.world.fields, host, one.forwarded, packet.connection)
         passage = Passage(ruleset, reply, host, effort)
         start = replace(passage.start(), doubts=one.world.doubts, trace=one.world.trace, changed=one.world.changed)
         if one.forwarded:
@@ -73,7 +73,7 @@ def outbound_and_back(ruleset: Ruleset, packet: Packet, host: Host = Host()) -> 
     lost: list[Outcome] = []
     back: list[tuple[World, bool]] = []
     for world in _sent(passage, [passage.start()], host):
-        answer = Passage(ruleset, reply_to(world.fields, host, forwarded=True), host, effort)
+        answer = Passage(ruleset, reply_to(world.fields, host, True, packet.connection), host, effort)
         start = replace(answer.start(), doubts=world.doubts, trace=world.trace, changed=world.changed)
         worlds = answer.past(Hook.INPUT, _arrive(answer, [start]))
         back += [(replace(one, accepted=world.accepted or one.accepted), False) for one in worlds]
@@ -165,11 +165,14 @@ def _nowhere(world: World) -> Place:
     return Place(last.backend, last.family, last.table, last.chain, 0, "end of the chain", last.hook)
 
 
-def reply_to(fields: Mapping[Field, Value], host: Host, forwarded: bool) -> Packet:
+def reply_to(
+    fields: Mapping[Field, Value], host: Host, forwarded: bool, connection: Mapping[Field, Value]
+) -> Packet:
     """The reply to a packet that reached its end: SYN-ACK to a SYN, an echo reply, else the same protocol back.
 
     Its connection stands from this host's view when the packet had one; a packet that went untracked leaves none,
     and its reply is then invalid (TCP, ICMP) or seems to begin one. ``forwarded``: it comes from outside again.
+    ``connection`` is what stood before the packet came, if it is of one.
     """
     family, protocol = fields.get(Field.FAMILY), fields.get(Field.PROTOCOL)
     swapped = {
@@ -206,11 +209,15 @@ def reply_to(fields: Mapping[Field, Value], host: Host, forwarded: bool) -> Pack
         answer = _ECHO.get((family, kind)) if isinstance(family, int) and isinstance(kind, int) else None
         reply[Field.ICMP_TYPE] = Unknown("which answer this gets", Why.ABSENT) if answer is None else answer
         reply[Field.ICMP_CODE] = 0
-    return Packet(reply, _reply_connection(fields, protocol))
+    return Packet(reply, _reply_connection(fields, protocol, connection))
 
 
-def _reply_connection(fields: Mapping[Field, Value], protocol: Value | None) -> dict[Field, Value]:
+def _reply_connection(
+    fields: Mapping[Field, Value], protocol: Value | None, connection: Mapping[Field, Value]
+) -> dict[Field, Value]:
     state = fields.get(Field.CT_STATE)
+    if state == State.UNTRACKED and connection.get(Field.CT_STATE) == State.ESTABLISHED:
+        fields, state = connection, State.ESTABLISHED
     if isinstance(state, Unknown):
         return {Field.CT_STATE: state}
     if state == State.UNTRACKED:

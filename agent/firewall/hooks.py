@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from agent.firewall.fields import CONNECTION, Field, State, Status
+from agent.firewall.fields import CONNECTION, Field, Protocol, State, Status
 from agent.firewall.host import Host
 from agent.firewall.model import Chain, Family, Hook, Ruleset, Table
 from agent.firewall.packet import Packet
@@ -120,7 +120,7 @@ class Passage:
             state = world.fields.get(Field.CT_STATE)
             if isinstance(state, int) and state & State.NO_CONNECTION:
                 passed.append(world)
-            elif isinstance(state, int) and state & (State.NEW | State.RELATED):
+            elif _begins(world):
                 passed += self._first_translation(hook, stop, world)
             elif world.fields.get(Field.CT_DIRECTION) == 1 or _untranslated(world, hook):
                 passed.append(world)
@@ -151,6 +151,15 @@ class Passage:
                 untouched = Doubt(outcome.place, reason, False)
                 ways.append(replace(world, doubts=(*outcome.world.doubts, untouched)))
         return ways or [world]
+
+
+def _begins(world: World) -> bool:
+    """Is this the first packet of a connection? One that an earlier connection brought along (RELATED) is, but no
+    ICMP error about a connection that stands."""
+    state = world.fields.get(Field.CT_STATE)
+    if state == State.RELATED:
+        return world.fields.get(Field.PROTOCOL) not in (Protocol.ICMP, Protocol.ICMPV6)
+    return state == State.NEW
 
 
 def _untranslated(world: World, hook: Hook) -> bool:

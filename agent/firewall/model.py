@@ -98,7 +98,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class Table:
-    """``shown`` is false for a table that the text names without telling what is in it."""
+    """``name`` as its tool prints it. ``sets`` are nft's own."""
 
     name: str
     family: Family
@@ -126,7 +126,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Ruleset:
-    """Everything that is, or would be, in force. ``ipsets`` is None where nobody told what the ipsets hold."""
+    """Everything that is, or would be, in force. ``ipsets`` is None where nobody told what the ipsets hold.
+
+    Base chains of the same hook and priority are met in the order of ``tables``. The kernel puts those first that were
+    registered last (net/netfilter/core.c, nf_hook_entries_grow), which only ``nft list hooks`` tells."""
 
     tables: tuple[Table, ...] = ()
     ipsets: Mapping[str, Set] | None = None
