@@ -50,7 +50,7 @@ def inbound_and_back(ruleset: Ruleset, packet: Packet, host: Host = Host()) -> R
         if one.forwarded:
             worlds = _through(passage, [start], host)
         else:
-            worlds = [_Arrived(world) for world in _sent(passage, [start], host)]
+            worlds = [_Arrived(world) for world in _home(passage, _sent(passage, [start], host))]
         # the rule that let the packet in says more than the one that lets its reply out
         said = one.world.accepted
         back += [(replace(item.world, accepted=said or item.world.accepted), one.forwarded) for item in worlds]
@@ -130,6 +130,21 @@ def _sent(passage: Passage, worlds: list[World], host: Host) -> list[World]:
         for world in passed
     ]
     return passage.past(Hook.EGRESS, passage.past(Hook.POSTROUTING, routed))
+
+
+def _home(passage: Passage, worlds: list[World]) -> list[World]:
+    """The replies that get back to whom they are meant for: one that connection tracking takes for a new packet may
+    be sent elsewhere, or come from elsewhere, by rules of nat."""
+    back: list[World] = []
+    for world in worlds:
+        place = world.translator
+        if place is not None and "destination" in world.translated:
+            passage.over.append(Outcome(Verdict.DROP, place, world, "this rule sends the reply elsewhere"))
+        elif place is not None and "source" in world.translated:
+            passage.over.append(Outcome(Verdict.UNKNOWN, place, world, "this rule may change the reply's sender"))
+        else:
+            back.append(world)
+    return back
 
 
 def _route(fields: Mapping[Field, Value], host: Host) -> Maybe[str]:
@@ -217,6 +232,9 @@ def _reply_connection(
 ) -> dict[Field, Value]:
     state = fields.get(Field.CT_STATE)
     if state == State.UNTRACKED and connection.get(Field.CT_STATE) == State.ESTABLISHED:
+        if protocol == Protocol.TCP:
+            unseen = "connection tracking did not see the packet that this answers, and may take the answer for invalid"
+            return {Field.CT_STATE: Unknown(unseen, Why.ABSENT)}
         fields, state = connection, State.ESTABLISHED
     if isinstance(state, Unknown):
         return {Field.CT_STATE: state}

@@ -32,7 +32,8 @@ class Route:
 
 @dataclass(frozen=True)
 class Interface:
-    """``addresses`` with the length of their prefix, the first one of a family first."""
+    """``addresses`` with the length of their prefix, in the order in which ``ip address`` lists them: a redirect takes
+    the first of its family (and that order is the kernel's own: IPv6 puts the newest first)."""
 
     name: str
     addresses: tuple[Network, ...] = ()

@@ -59,6 +59,7 @@ class World:
     changed: frozenset[str] = frozenset()
     accepted: Place | None = None
     translated: frozenset[str] = frozenset()
+    translator: Place | None = None  # the rule that did so last
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,8 @@ class Walk:
         elif isinstance(step, Translate):
             changed = effects.translated(step, world.fields, self._host)
             done = world.translated | effects.kinds(step)
-            self._end(Verdict.ACCEPT, self._place(chain, rule), replace(world, fields=changed, translated=done))
+            place = self._place(chain, rule)
+            self._end(Verdict.ACCEPT, place, replace(world, fields=changed, translated=done, translator=place))
         elif isinstance(step, Fill):
             following.append(replace(world, changed=world.changed | {step.set}))
         else:

@@ -249,7 +249,7 @@ def observed(lab: Lab, frame: Frame) -> Observed:
             continue
         icmp = found.protocol in (1, 58)
         if found.protocol == frame.protocol == 6 and found.ports[1] == frame.source_port and found.number is None:
-            if found.destination != frame.source or found.source in grammar.SOURCES[frame.family]:
+            if found.destination != frame.source:
                 continue
             answered = answered or not found.flags & 4
             error = error or bool(found.flags & 4)

@@ -189,7 +189,9 @@ class Grammar:
         if self.often(0.3):
             parts.append(f"{self.bang()}-d {self.address(not answers)}")
         if self.often(0.2) and self.chain not in ("OUTPUT", "POSTROUTING") and (self.inward or self.often(0.3)):
-            parts.append(f"{self.bang()}-i {self.one('eth0', 'eth1', 'eth+', 'e+', 'lo', 'eth', '+')}")
+            name = self.one("eth0", "eth1", "eth+", "e+", "lo", "eth", "+")
+            # iptables-save leaves "! -i +" out altogether (seen with 1.8.9): then no reader can know
+            parts.append(f"{'' if name == '+' else self.bang()}-i {name}")
         if self.often(0.15) and self.chain not in ("INPUT", "PREROUTING"):
             parts.append(f"{self.bang()}-o {self.one('eth0', 'eth1', 'eth+', 'lo', 'eth')}")
         if self.often(0.05) and self.family == 4:

@@ -179,7 +179,10 @@ def _all(one: socket.socket) -> Iterator[bytes]:
 def facts() -> Host:
     """What the model is told of the host."""
     interfaces = [Interface("lo", (_network("127.0.0.1/8"), _network("::1/128")))]
-    interfaces += [Interface(name, tuple(_network(text) for text in texts)) for name, texts in ADDRESSES.items()]
+    for name, texts in ADDRESSES.items():
+        four = [_network(text) for text in texts if "." in text]
+        six = [_network(text) for text in texts if ":" in text]
+        interfaces.append(Interface(name, (*four, *reversed(six))))
     routes = [Route(_network(text), link) for text, _, link in ROUTES]
     routes += [
         Route(
