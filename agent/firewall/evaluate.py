@@ -180,9 +180,7 @@ def _nowhere(world: World) -> Place:
     return Place(last.backend, last.family, last.table, last.chain, 0, "end of the chain", last.hook)
 
 
-def reply_to(
-    fields: Mapping[Field, Value], host: Host, forwarded: bool, connection: Mapping[Field, Value]
-) -> Packet:
+def reply_to(fields: Mapping[Field, Value], host: Host, forwarded: bool, connection: Mapping[Field, Value]) -> Packet:
     """The reply to a packet that reached its end: SYN-ACK to a SYN, an echo reply, else the same protocol back.
 
     Its connection stands from this host's view when the packet had one; a packet that went untracked leaves none,

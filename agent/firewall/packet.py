@@ -161,7 +161,9 @@ def _connection(question: Question, fields: Mapping[Field, Value]) -> dict[Field
         Field.CT_DESTINATION_PORT: Field.DESTINATION_PORT,
     }
     for field, wire in originals.items():
-        if wire in fields:
-            found[field] = fields[wire] if new else established
+        found[field] = fields.get(wire, 0) if new else established
+    if new and Field.ICMP_TYPE in fields:  # where ports would be, the kernel keeps the echo's identifier, type and code
+        found[Field.CT_SOURCE_PORT] = not_given("the identifier of the echo")
+        found[Field.CT_DESTINATION_PORT] = (question.kind or _ECHO_REQUEST[question.family]) << 8 | question.code
     assert set(found) <= CONNECTION | {Field.CT_STATE}
     return found

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from agent.firewall.expression import ALWAYS, NEVER, Either, Every, Expression, Named, Not, NotModelled, Within
 from agent.firewall.fields import AddressType, Field
 from agent.firewall.xtables import icmp_names
-from agent.firewall.xtables.options import MatchReader, Option
+from agent.firewall.xtables.options import MatchReader, Option, Options
 from agent.firewall.xtables.values import (
     NotUnderstood,
     Setting,
@@ -66,6 +66,24 @@ def ports(option: Option, setting: Setting) -> Expression:
     if option.name == "syn":
         return Within(_SYN.field, _SYN.ranges, option.negated, _SYN.mask)
     return NotModelled(f"--{option.name} is not modelled")
+
+
+def both_ports(options: Options, setting: Setting) -> list[Expression]:
+    """tcp and udp. Where both ports are single and negated, iptables-nft (seen with 1.8.9) compares them at once: the
+    rule then holds as soon as one of them differs. Which of the two was loaded, its listing doesn't tell."""
+    found = [ports(option, setting) for option in options]
+    negated = [
+        part
+        for part, option in zip(found, options)
+        if option.negated and isinstance(part, Within) and option.name in _PORT_FIELDS
+    ]
+    single = [part for part in negated if len({*part.ranges[0]}) == 1]
+    if not setting.native or len(single) != 2:
+        return found
+    others = [part for part in found if part not in single]
+    same = Every(tuple(Within(part.field, part.ranges) for part in single))
+    doubt = NotModelled("iptables-nft may have loaded two negated ports as one comparison")
+    return [*others, Either((Every(tuple(single)), Every((Not(same), doubt))))]
 
 
 def icmp(option: Option, setting: Setting) -> Expression:

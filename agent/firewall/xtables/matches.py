@@ -37,8 +37,8 @@ def _always(_: Options, __: Setting) -> list[Expression]:
 
 
 _TABLE: tuple[tuple[str, str, MatchReader], ...] = (
-    ("tcp", f"{_PORTS} tcp-flags:2 syn:0 tcp-option", each(header.ports)),
-    ("udp", _PORTS, each(header.ports)),
+    ("tcp", f"{_PORTS} tcp-flags:2 syn:0 tcp-option", header.both_ports),
+    ("udp", _PORTS, header.both_ports),
     ("udplite", _PORTS, each(header.ports)),
     ("sctp", f"{_PORTS} chunk-types:2", each(header.ports)),
     ("dccp", f"{_PORTS} dccp-types dccp-option", each(header.ports)),

@@ -166,7 +166,9 @@ def _built(part: _Table, family: Family, services: Mapping[str, int], problems: 
     truncated = _CUT if part.restore and not part.committed else ""
     chains: list[Chain] = []
     for name, chain in part.chains.items():
-        setting = Setting(6 if family is Family.IP6 else 4, part.name, name, services=services)
+        setting = Setting(
+            6 if family is Family.IP6 else 4, part.name, name, None, services, part.backend is Backend.NF_TABLES
+        )
         built: list[Rule] = []
         for line, text, parts, counters in chain.lines:
             if parts is None:

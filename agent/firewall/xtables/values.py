@@ -96,7 +96,7 @@ class Setting:
     chain: str = ""
     protocol: int | None = None
     services: Mapping[str, int] = field(default_factory=lambda: SERVICES)
-    numeric: bool = True  # false: names stand for addresses (-L without -n)
+    native: bool = False  # loaded by iptables-nft, which turns some matches into nft's own expressions
 
 
 def number(text: str, limit: int = 0xFFFFFFFF) -> int:

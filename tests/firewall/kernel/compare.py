@@ -144,6 +144,8 @@ def told(frame: Frame, link: str, state: int, **more: int | str) -> Packet:
         status = Status.SEEN_REPLY | Status.CONFIRMED | (Status.ASSURED if frame.protocol == 6 else 0)
         made = made.but(ct_status=status, ct_mark=0, ct_direction=0)
         made = _originals(made, frame)
+    if not ports and state & (State.NEW | State.ESTABLISHED):
+        made = made.but(ct_source_port=frame.identity)
     return made.but(**more) if more else made
 
 
@@ -274,6 +276,7 @@ def observed(lab: Lab, frame: Frame) -> Observed:
 def disagreement(sent: Sent, kernel: Observed, rules: Ruleset, shows: bool) -> tuple[str, Result]:
     """What the model said wrongly, "" when nothing; and its result."""
     said = evaluate.inbound(rules, sent.told, HOST)
+    shows = shows and not _unanswerable(sent)
     if said.forwarded and sent.told.fields[Field.PACKET_TYPE] != "unicast":
         return "", said  # these are not forwarded, but by no rule
     if kernel.verdict not in said.possible and not (
@@ -301,6 +304,11 @@ def _answers(said: Result) -> bool:
     if protocol == Protocol.TCP:
         return port in TCP_PORTS
     return port in UDP_PORTS if protocol == Protocol.UDP else True
+
+
+def _unanswerable(sent: Sent) -> bool:
+    """What a REJECT drops without a word: errors, broadcasts, resets."""
+    return sent.what in ("related", "broadcast frame") or (sent.frame.protocol == 6 and bool(sent.frame.flags & 4))
 
 
 def _spoilt(sent: Sent, said: Result) -> bool:

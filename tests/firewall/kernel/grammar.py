@@ -114,9 +114,10 @@ class Grammar:
         return self.chance.choice(OWN[self.family] if own else SOURCES[self.family])
 
     def ports(self) -> str:
+        """Never all ports: iptables-save leaves their negation out (seen with 1.8.9)."""
         if self.often(0.55):
             return str(self.chance.choice(PORTS))
-        low = self.chance.choice((0, 22, 53, 80, 443, 1024, 8080, 30000))
+        low = self.chance.choice((1, 22, 53, 80, 443, 1024, 8080, 30000))
         return self.one(f"{low}:", f":{low + 80}", f"{low}:{min(low + self.chance.choice((0, 60, 400, 20000)), 65535)}")
 
     def rules(self) -> Rules:
