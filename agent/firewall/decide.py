@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from agent.firewall.fields import Field, Value
 from agent.firewall.result import Place, Result, Verdict
 from agent.firewall.walk import Doubt, Outcome, World
+from agent.unknown import Unknown, Why
 
 _ANY = frozenset((Verdict.ACCEPT, Verdict.DROP, Verdict.REJECT))
 
@@ -44,7 +46,8 @@ def decided(over: Sequence[Outcome], arrived: Sequence[tuple[World, bool]], repl
     for end in ends:
         possible |= _ANY if end.verdict is Verdict.UNKNOWN else {end.verdict}
     if len({end.kind for end in ends}) == 1:
-        return _result(ends[0], ends[0].verdict, ends[0].place, ends[0].why, possible)
+        found = _result(ends[0], ends[0].verdict, ends[0].place, ends[0].why, possible)
+        return replace(found, packet=_common([end.world.fields for end in ends]))
     doubt, end = _cause(ends, 0)
     if end.verdict is Verdict.UNKNOWN:
         return _result(end, Verdict.UNKNOWN, end.place, end.why, possible)
@@ -54,6 +57,14 @@ def decided(over: Sequence[Outcome], arrived: Sequence[tuple[World, bool]], repl
 def _result(end: _End, verdict: Verdict, place: Place | None, why: str, possible: set[Verdict]) -> Result:
     fields, trace = end.world.fields, end.world.trace
     return Result(verdict, place, why, trace, frozenset(possible), fields, end.answer, end.reply, end.forwarded)
+
+
+def _common(packets: Sequence[Mapping[Field, Value]]) -> Mapping[Field, Value]:
+    """What the packet is at its end on every way; where they differ nothing is known."""
+    first, *others = packets
+    unknown = Unknown("the packet may come with one value or another", Why.UNREADABLE)
+    differing = [field for field in first if any(other.get(field) != first[field] for other in others)]
+    return {**first, **dict.fromkeys(differing, unknown)} if differing else first
 
 
 def _cause(ends: list[_End], depth: int) -> tuple[Doubt, _End]:

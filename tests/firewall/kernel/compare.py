@@ -346,18 +346,27 @@ def run(wanted: Wanted) -> Score:
     began = time.monotonic()
     with lab() as here:
         number = wanted.first - 1
+        sets = made_sets(wanted)
         while score.pairs < wanted.pairs and len(score.disagreements) < wanted.stop:
             number += 1
             chance = random.Random(wanted.seed * 1_000_003 + number)
             family = wanted.families[number % len(wanted.families)]
             backend = wanted.backends[number // len(wanted.families) % len(wanted.backends)]
-            one_ruleset(here, wanted, chance, family, backend, score, f"seed {wanted.seed}, rule-set {number}")
+            one_ruleset(here, wanted, chance, family, backend, score, f"seed {wanted.seed}, rule-set {number}", sets)
     score.seconds = time.monotonic() - began
     return score
 
 
+def made_sets(wanted: Wanted) -> Ruleset:
+    """The ipsets of both families, once for all rule-sets: the kernel lets go of a set only some time after a rule."""
+    if not wanted.ipset:
+        return Ruleset()
+    command(wanted.ipset, "restore", text=grammar.set_text(4) + grammar.set_text(6))
+    return ipset.read(command(wanted.ipset, "save"))
+
+
 def one_ruleset(
-    here: Lab, wanted: Wanted, chance: random.Random, family: int, backend: str, score: Score, name: str
+    here: Lab, wanted: Wanted, chance: random.Random, family: int, backend: str, score: Score, name: str, sets: Ruleset
 ) -> None:
     enter(here.host)
     tools = ("legacy", "nft") if backend == "both" else (backend,)
@@ -372,13 +381,8 @@ def one_ruleset(
     parts: list[Ruleset] = []
     shows = True
     texts: list[str] = []
-    sets = ""
     for each in tools:
         rules = Grammar(chance, family, bool(wanted.ipset)).rules()
-        if rules.sets and not sets:
-            sets = rules.sets
-            command(wanted.ipset, "destroy", check=False)
-            command(wanted.ipset, "restore", text=sets)
         problem = load(each, family, rules.text)
         if problem:
             score.refused += 1
@@ -394,9 +398,7 @@ def one_ruleset(
     for part in parts:
         for problem_found in part.problems:
             score.disagreements.append(f"{name}: not read: {problem_found}")
-    if sets:
-        parts.append(ipset.read(command(wanted.ipset, "save")))
-    rules_read = together(*reversed(parts))  # nft's hooks were registered last, and are met first
+    rules_read = together(*reversed(parts), sets)  # nft's hooks were registered last, and are met first
     score.rulesets += 1
     sending = later + [fresh(packets) for _ in range(wanted.packets - len(later))]
     chance.shuffle(sending)
@@ -413,15 +415,12 @@ def one_ruleset(
             score.unknown += 1
             score.why[said.why] += 1
         if problem:
-            shown = "\n".join(texts) + "\n" + sets
+            shown = "\n".join(texts)
             score.disagreements.append(
                 f"{name} ({backend}, IPv{family}), packet {at}: {problem}; {sent.what}\n  {sent.what} {sent.link} {sent.frame}\n"
                 f"  kernel {kernel}\n  model {said.verdict} by {said.place} {said.why}\n"
                 f"  way {[(step.hook.value, step.backend.value, step.table, step.chain) for step in said.trace]}\n{shown}"
             )
-    if sets:
-        for each in tools:
-            load(each, family, EMPTY)
 
 
 def _refused(problem: str, rules: Rules) -> str:

@@ -81,20 +81,28 @@ DIRECTIONS = {
 
 @dataclass(frozen=True)
 class Rules:
-    """A rule-set as iptables-restore reads it, and the sets it asks for as ipset does."""
+    """A rule-set as iptables-restore reads it."""
 
     text: str
-    sets: str
     family: int
     lines: int
     rejects_show: bool  # nothing on the way out can hide a reject
 
 
+def set_text(family: int) -> str:
+    """The ipsets of a family, as ``ipset restore`` reads them."""
+    lines: list[str] = []
+    for name, (kind, entries) in SETS[family].items():
+        lines.append(f"create {name}{family} {kind}")
+        lines += [f"add {name}{family} {entry}{family if kind == 'list:set' else ''}" for entry in entries]
+    return "\n".join(lines) + "\n"
+
+
 class Grammar:
     """One family's rule-sets, from one source of chance."""
 
-    def __init__(self, chance: random.Random, family: int, sets: bool, marks: bool = True) -> None:
-        self.chance, self.family, self.sets, self.marks = chance, family, sets, marks
+    def __init__(self, chance: random.Random, family: int, sets: bool) -> None:
+        self.chance, self.family, self.sets = chance, family, sets
         self.protocol = ""
         self.table = self.chain = ""
         self.side = ""
@@ -149,7 +157,7 @@ class Grammar:
             lines.append("COMMIT")
         text = "\n".join(lines) + "\n"
         shows = not {"OUTPUT", "POSTROUTING"} & used and ":OUTPUT DROP" not in text
-        return Rules(text, self.set_text() if self.sets else "", self.family, count, shows)
+        return Rules(text, self.family, count, shows)
 
     def users(self) -> dict[str, str]:
         sides = self.chance.sample(("in", "in", "in", "out", "out"), self.chance.choice((0, 1, 2, 4)))
@@ -172,14 +180,6 @@ class Grammar:
     @property
     def outward(self) -> bool:
         return self.side == "out" and self.table != "nat"
-
-    def set_text(self) -> str:
-        lines: list[str] = []
-        for name, (kind, entries) in SETS[self.family].items():
-            lines.append(f"create {name}{self.family} {kind}")
-            for entry in entries:
-                lines.append(f"add {name}{self.family} {entry}{self.family if kind == 'list:set' else ''}")
-        return "\n".join(lines) + "\n"
 
     def rule(self, below: Sequence[str]) -> str:
         parts: list[str] = []
