@@ -48,6 +48,7 @@ _STATUSES = {
     "ASSURED": Status.ASSURED,
     "CONFIRMED": Status.CONFIRMED,
 }
+_OWNED = Within(Field.USER, ((0, 0xFFFFFFFF),))
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
@@ -151,7 +152,7 @@ def owner(options: Options, _: Setting) -> list[Expression]:
     fields = {"uid-owner": Field.USER, "gid-owner": Field.GROUP}
     for option in options:
         if option.name == "socket-exists":
-            matched: Expression = Present(Field.USER)
+            matched: Expression = _OWNED
         elif option.name in fields:
             if not option.value.replace("-", "").isdigit():
                 raise NotUnderstood(f"{option.value}: a user or group by name")
@@ -160,7 +161,7 @@ def owner(options: Options, _: Setting) -> list[Expression]:
             continue
         found.append(Not(matched) if option.negated else matched)
     if any(option.name == "suppl-groups" for option in options):
-        found.append(Either((Not(Present(Field.USER)), NotModelled("supplementary groups are not modelled"))))
+        found.append(Either((Not(_OWNED), NotModelled("supplementary groups are not modelled"))))
     return found
 
 
