@@ -200,14 +200,19 @@ def _built(taken: _Taken, setting: Setting, chains: Collection[str]) -> Read:
             counters = _counters(option.values)
         elif option.name in ("only4", "only6"):
             other = option.name != f"only{setting.family}"
+    problem = ""
     for loaded in taken.loaded:
-        steps += matches.expressions(loaded.name, loaded.options, setting)
+        try:
+            steps += matches.expressions(loaded.name, loaded.options, setting)
+        except NotUnderstood as why:  # the rest of the rule still says what it may do
+            problem = f"the match {loaded.name} is not understood: {why}"
+            steps.append(NotModelled(problem))
     if taken.target is not None:
         steps += _target(taken.target, taken.goto, setting, chains)
     alternatives: list[tuple[Step, ...]] = [()]
     for choices in addresses:
         alternatives = [(*before, choice) for before in alternatives for choice in choices]
-    return Read(tuple((*before, *steps) for before in alternatives), counters, other)
+    return Read(tuple((*before, *steps) for before in alternatives), counters, other, problem)
 
 
 def _interface(option: Option) -> Expression:

@@ -117,7 +117,8 @@ def _line(table: _Table, number: int, line: str) -> str:
     if verb in ("-I", "--insert"):
         return _insert(table, name, rest, number, line, counters)
     if verb in ("-P", "--policy") and rest:
-        return _declared(table, [name, rest[0], *(f"[{rest[2]}:{rest[3]}]",) * (len(rest) == 4)])
+        counted = [f"[{rest[2]}:{rest[3]}]"] if len(rest) == 4 and rest[1] == "-c" else []
+        return _declared(table, [name, rest[0], *counted])
     if verb in ("-N", "--new-chain"):
         return _declared(table, [name, "-"])
     return "not a line of iptables" if verb[:1] != "-" else f"{verb} is not followed"

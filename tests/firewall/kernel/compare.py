@@ -12,7 +12,7 @@ from agent.firewall.fields import Field, Protocol, State, Status
 from agent.firewall.model import Backend, Family, Ruleset, together
 from agent.firewall.packet import Packet, Question, packet
 from agent.firewall.result import Result, Verdict
-from agent.firewall.xtables import save
+from agent.firewall.xtables import listing, save
 from tests.firewall.kernel import grammar
 from tests.firewall.kernel.frames import Frame
 from tests.firewall.kernel.frames import packet as wire_packet
@@ -318,6 +318,10 @@ def _spoilt(sent: Sent, said: Result) -> bool:
     return sent.frame.family == 6 and any(said.packet.get(item) != sent.told.fields[item] for item in fields)
 
 
+def _tool(backend: str, family: int) -> str:
+    return f"ip{'6' if family == 6 else ''}tables-{backend}"
+
+
 def tool(backend: str, family: int, what: str) -> str:
     return f"ip{'6' if family == 6 else ''}tables-{backend}-{what}"
 
@@ -338,6 +342,7 @@ class Wanted:
     ipset: str = ""  # path of ipset(8); "" leaves sets out
     stop: int = 10  # disagreements
     first: int = 1  # number of the first rule-set
+    listings: float = 0.2  # share of rule-sets that are read from -S and -L too
 
 
 def run(wanted: Wanted) -> Score:
@@ -403,6 +408,8 @@ def one_ruleset(
     sending = later + [fresh(packets) for _ in range(wanted.packets - len(later))]
     chance.shuffle(sending)
     kernels = send(here, sending)
+    if chance.random() < wanted.listings:
+        score.disagreements += other_readers(tools, family, rules_read, sending, sets, name)
     for at, (sent, kernel) in enumerate(zip(sending, kernels)):
         problem, said = disagreement(sent, kernel, rules_read, shows)
         if problem:  # perhaps it only came late
@@ -421,6 +428,31 @@ def one_ruleset(
                 f"  kernel {kernel}\n  model {said.verdict} by {said.place} {said.why}\n"
                 f"  way {[(step.hook.value, step.backend.value, step.table, step.chain) for step in said.trace]}\n{shown}"
             )
+
+
+def other_readers(
+    tools: tuple[str, ...], family: int, saved: Ruleset, sending: list[Sent], sets: Ruleset, name: str
+) -> list[str]:
+    """-S must say the same as iptables-save. -L may know less, and must not say anything else."""
+    found: list[str] = []
+    of = Family.IP if family == 4 else Family.IP6
+    readers = {("-S",): save.read, ("-L", "-n", "-v", "--line-numbers"): listing.read, ("-L", "-n"): listing.read}
+    for options, read in readers.items():
+        parts = [
+            read(command(_tool(each, family), "-t", table, *options), of, BACKENDS[each], table=table)
+            for each in reversed(tools)
+            for table in ("raw", "mangle", "nat", "filter", "security")
+        ]
+        other = together(*parts, sets)
+        for sent in sending[::3]:
+            one, two = (evaluate.inbound_and_back(rules, sent.told, HOST) for rules in (saved, other))
+            known = set(one.possible) <= set(two.possible)
+            same = (one.verdict, one.place and one.place.text) == (two.verdict, two.place and two.place.text)
+            if not known or (options == ("-S",) and not same):
+                found.append(
+                    f"{name}: save and {options} differ for {sent}: {one.verdict} {one.place}, {two.verdict} {two.place}"
+                )
+    return found
 
 
 def _refused(problem: str, rules: Rules) -> str:
