@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from agent.firewall.fields import Field, Value
 from agent.firewall.result import Place, Result, Verdict
-from agent.firewall.walk import Doubt, Outcome, World
+from agent.firewall.walk import Doubt, Outcome, World, steps_of
 from agent.unknown import Unknown, Why
 
 _ANY = frozenset((Verdict.ACCEPT, Verdict.DROP, Verdict.REJECT))
@@ -55,7 +55,7 @@ def decided(over: Sequence[Outcome], arrived: Sequence[tuple[World, bool]], repl
 
 
 def _result(end: _End, verdict: Verdict, place: Place | None, why: str, possible: set[Verdict]) -> Result:
-    fields, trace = end.world.fields, end.world.trace
+    fields, trace = end.world.fields, steps_of(end.world.trail)
     return Result(verdict, place, why, trace, frozenset(possible), fields, end.answer, end.reply, end.forwarded)
 
 

@@ -14,7 +14,7 @@ from agent.firewall.decide import decided
 from agent.firewall.fields import WITH_PORTS, AddressType, Field, Protocol, State, Status, Value
 from agent.firewall.hooks import Passage
 from agent.firewall.host import Host
-from agent.firewall.model import Hook, Ruleset
+from agent.firewall.model import Backend, Family, Hook, Ruleset
 from agent.firewall.packet import ACK, FIN, SYN, Packet, not_given
 from agent.firewall.result import Place, Result, Verdict
 from agent.firewall.walk import BUDGET, Outcome, World
@@ -46,7 +46,7 @@ def inbound_and_back(ruleset: Ruleset, packet: Packet, host: Host = Host()) -> R
     for one in arrived:
         reply = reply_to(one.world.fields, host, one.forwarded, packet.connection)
         passage = Passage(ruleset, reply, host, effort)
-        start = replace(passage.start(), doubts=one.world.doubts, trace=one.world.trace, changed=one.world.changed)
+        start = replace(passage.start(), doubts=one.world.doubts, trail=one.world.trail, changed=one.world.changed)
         if one.forwarded:
             worlds = _through(passage, [start], host)
         else:
@@ -74,7 +74,7 @@ def outbound_and_back(ruleset: Ruleset, packet: Packet, host: Host = Host()) -> 
     back: list[tuple[World, bool]] = []
     for world in _sent(passage, [passage.start()], host):
         answer = Passage(ruleset, reply_to(world.fields, host, True, packet.connection), host, effort)
-        start = replace(answer.start(), doubts=world.doubts, trace=world.trace, changed=world.changed)
+        start = replace(answer.start(), doubts=world.doubts, trail=world.trail, changed=world.changed)
         worlds = answer.past(Hook.INPUT, _arrive(answer, [start]))
         back += [(replace(one, accepted=world.accepted or one.accepted), False) for one in worlds]
         lost += answer.over
@@ -172,9 +172,7 @@ def _destination_type(world: World, host: Host) -> Maybe[int]:
 
 
 def _nowhere(world: World) -> Place:
-    from agent.firewall.model import Backend, Family
-
-    last = world.trace[-1] if world.trace else None
+    last = world.trail.step if world.trail else None
     if last is None:
         return Place(Backend.NFT, Family.INET, "", "", 0, "")
     return Place(last.backend, last.family, last.table, last.chain, 0, "end of the chain", last.hook)

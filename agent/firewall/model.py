@@ -16,7 +16,7 @@ whose parts are ranges. A verdict map is a ``Set`` whose elements' ``data`` are 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from types import MappingProxyType
@@ -134,6 +134,17 @@ class Ruleset:
     tables: tuple[Table, ...] = ()
     ipsets: Mapping[str, Set] | None = None
     problems: tuple[Problem, ...] = ()
+
+
+def assumed_whole(ruleset: Ruleset) -> Ruleset:
+    """The rule-set of a text that was cut off, as if nothing had been lost: say so wherever it is used."""
+    return replace(
+        ruleset,
+        tables=tuple(
+            replace(table, chains=tuple(replace(chain, truncated="") for chain in table.chains))
+            for table in ruleset.tables
+        ),
+    )
 
 
 def together(*parts: Ruleset) -> Ruleset:

@@ -33,7 +33,8 @@ from agent.firewall.statement import (
 from agent.unknown import Unknown
 
 DEPTH = 120  # chains within chains; the kernel refuses loops, and so must a reader of pasted text
-BUDGET = 3_000_000  # rules looked at, over all worlds
+BUDGET = 1_000_000  # rules looked at, over all worlds; a chain that is entered counts as many
+ENTRY = 20
 WORLDS = 64  # at one rule
 
 _STATEMENTS = (End, Jump, Assign, Translate, Untrack, Template, Fill, Choose, Aside, Beyond)
@@ -48,6 +49,24 @@ class Doubt:
     held: bool
 
 
+class Trail:
+    """The chains on the way so far, the last one first: a list that worlds share."""
+
+    __slots__ = ("before", "step")
+
+    def __init__(self, step: Step, before: Trail | None) -> None:
+        self.step, self.before = step, before
+
+
+def steps_of(trail: Trail | None) -> tuple[Step, ...]:
+    """The chains on the way, the first one first."""
+    found: list[Step] = []
+    while trail is not None:
+        found.append(trail.step)
+        trail = trail.before
+    return tuple(reversed(found))
+
+
 @dataclass(frozen=True)
 class World:
     """``accepted`` is what let the packet pass last; ``translated`` says what was: "source", "destination",
@@ -55,7 +74,7 @@ class World:
 
     fields: Mapping[Field, Value]
     doubts: tuple[Doubt, ...] = ()
-    trace: tuple[Step, ...] = ()
+    trail: Trail | None = None
     changed: frozenset[str] = frozenset()
     accepted: Place | None = None
     translated: frozenset[str] = frozenset()
@@ -238,6 +257,7 @@ class Walk:
         if depth >= DEPTH:
             self._end(Verdict.UNKNOWN, place, world, "chains lead into chains without end")
             return
+        self._effort[0] -= ENTRY
         back = self._chain(target, [self._entered(world, target, place)], depth + 1)
         if target.truncated and back:
             for one in back:
@@ -250,7 +270,7 @@ class Walk:
     def _entered(self, world: World, chain: Chain, by: Place | None) -> World:
         table = self._table
         step = Step(self._hook, table.backend, table.family, table.name, chain.name, by)
-        return replace(world, trace=(*world.trace, step))
+        return replace(world, trail=Trail(step, world.trail))
 
     def _place(self, chain: Chain, rule: Rule | None, text: str = "") -> Place:
         table = self._table

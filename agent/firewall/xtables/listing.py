@@ -15,6 +15,7 @@ from agent.firewall.model import Backend, Chain, Family, Problem, Rule, Ruleset,
 from agent.firewall.statement import Action, Beyond, End
 from agent.firewall.xtables import rule as rules
 from agent.firewall.xtables.listing_words import options
+from agent.firewall.xtables.save import ELSEWHERE
 from agent.firewall.xtables.tables import base
 from agent.firewall.xtables.values import SERVICES, Setting
 
@@ -79,6 +80,8 @@ def read(
             chains.append(_Chain(name, policy or "", _counters(packets, size)))
         elif re.match(r"\s*(?:num\s+)?(?:pkts\s+bytes\s+)?target\s+prot", line):
             columns = _Columns("num" in line.split()[:1], "pkts" in line, bool(re.search(r"\sin\s+out\s", line)))
+        elif ELSEWHERE.search(line):
+            problems.append(Problem(number, line, "there are rules that this text does not show"))
         elif line.strip() and not line.lstrip().startswith("#"):
             if chains:
                 chains[-1].lines.append((number, line))
@@ -92,7 +95,7 @@ def read(
 
 def _built(chain: _Chain, names: list[str], setting: Setting, columns: _Columns, problems: list[Problem]) -> Chain:
     found: list[Rule] = []
-    setting = Setting(setting.family, setting.table, chain.name, None, setting.services, setting.native)
+    setting = Setting(setting.family, setting.table, chain.name, setting.services, setting.native)
     for line, text in chain.lines:
         row = _row(text, columns, setting.family)
         if row is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from agent.firewall.expression import Expression, Named, NotModelled
 from agent.firewall.fields import Field
@@ -178,7 +178,6 @@ def _owner(taken: _Taken, name: str) -> tuple[_Loaded, str, int]:
 
 
 def _built(taken: _Taken, setting: Setting, chains: Collection[str]) -> Read:
-    setting = replace(setting, protocol=taken.protocol)
     counters: tuple[int, int] | None = None
     other = False
     steps: list[Step] = []

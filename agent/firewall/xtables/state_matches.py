@@ -13,6 +13,7 @@ from agent.firewall.expression import (
     Every,
     Expression,
     InIpset,
+    Named,
     Not,
     NotModelled,
     Present,
@@ -179,14 +180,10 @@ def reverse_path(options: Options, _: Setting) -> list[Expression]:
 
 
 def _no_route() -> Expression:
-    from agent.firewall.expression import Named
-
     return Named(Field.ROUTE_BACK, "")
 
 
 def _on_loopback() -> Expression:
-    from agent.firewall.expression import Named
-
     return Named(Field.INPUT, "lo")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -89,12 +89,11 @@ class NotUnderstood(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """What the meaning of a rule's words hangs on. ``protocol`` is the rule's own (-p), None when it has none."""
+    """What the meaning of a rule's words hangs on."""
 
     family: int
     table: str = "filter"
     chain: str = ""
-    protocol: int | None = None
     services: Mapping[str, int] = field(default_factory=lambda: SERVICES)
     native: bool = False  # loaded by iptables-nft, which turns some matches into nft's own expressions
 
@@ -152,8 +151,8 @@ def protocol(text: str) -> int:
 def address(text: str, family: int) -> int:
     """One address of the family as an integer."""
     try:
-        return int(ipaddress.IPv4Address(text) if family == 4 else ipaddress.IPv6Address(text))
-    except ValueError:
+        return int.from_bytes(socket.inet_pton(socket.AF_INET if family == 4 else socket.AF_INET6, text), "big")
+    except (OSError, ValueError):
         raise NotUnderstood(f"{text} is not an IPv{family} address") from None
 
 

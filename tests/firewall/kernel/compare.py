@@ -5,37 +5,23 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from agent.firewall import evaluate, ipset
-from agent.firewall.fields import Field, Protocol, State, Status
+from agent.firewall.fields import Field, Protocol
 from agent.firewall.model import Backend, Family, Ruleset, together
-from agent.firewall.packet import Packet, Question, packet
 from agent.firewall.result import Result, Verdict
 from agent.firewall.xtables import listing, save
-from tests.firewall.kernel import grammar
 from tests.firewall.kernel.frames import Frame
-from tests.firewall.kernel.frames import packet as wire_packet
-from tests.firewall.kernel.grammar import Grammar, Rules
-from tests.firewall.kernel.lab import OUR_MAC, PEER_MAC, TCP_PORTS, UDP_PORTS, Lab, command, enter, facts, lab
+from tests.firewall.kernel.grammar import TABLES, Grammar, Rules, set_text
+from tests.firewall.kernel.lab import TCP_PORTS, UDP_PORTS, Lab, command, enter, lab
+from tests.firewall.kernel.packets import HOST, Packets, Sent, begun, fresh
 
-HOST = facts()
 EMPTY = "".join(
     f"*{table}\n" + "".join(f":{chain} ACCEPT [0:0]\n" for chain in chains) + "COMMIT\n"
-    for table, chains in grammar.TABLES.items()
+    for table, chains in TABLES.items()
 )
 BACKENDS = {"legacy": Backend.LEGACY, "nft": Backend.NF_TABLES}
-
-
-@dataclass(frozen=True)
-class Sent:
-    """One packet, what the model is told of it, and whether the host would answer it."""
-
-    frame: Frame
-    link: str
-    told: Packet
-    answers: bool
-    what: str
 
 
 @dataclass(frozen=True)
@@ -65,175 +51,6 @@ class Score:
     why: Counter[str] = field(default_factory=Counter)
     disagreements: list[str] = field(default_factory=list)
     refusals: Counter[str] = field(default_factory=Counter)
-
-
-class Packets:
-    """Packets from one source of chance, each with ports and numbers of its own."""
-
-    def __init__(self, chance: random.Random, family: int) -> None:
-        self.chance, self.family, self.number = chance, family, chance.randrange(1, 1 << 30)
-        self._ports: set[int] = set()
-
-    def _port(self) -> int:
-        while True:
-            low, high = (1, 1023) if self.chance.random() < 0.1 else (grammar.LOW, grammar.HIGH)
-            port = self.chance.randint(low, high)
-            if port not in self._ports:
-                self._ports.add(port)
-                return port
-
-    def one(self, protocol: int | None = None) -> tuple[Frame, str]:
-        """A frame that begins something, and its link."""
-        chance, family = self.chance, self.family
-        self.number += 1
-        source = chance.choice(grammar.SOURCES[family])
-        usual = "eth1" if source.startswith(("198.51.", "2001:db8:b:")) else "eth0"
-        link = usual if chance.random() < 0.85 else chance.choice(("eth0", "eth1"))
-        if protocol is None:
-            protocol = chance.choice((6, 6, 6, 17, 17, 1 if family == 4 else 58))
-        own = grammar.OWN[family]
-        destination = own[0] if chance.random() < 0.6 else chance.choice(own)
-        if chance.random() < 0.06:
-            destination = chance.choice(grammar.OTHERS[family])
-            if destination == source:
-                destination = own[0]
-        return (
-            Frame(
-                family,
-                protocol,
-                source,
-                destination,
-                self.number,
-                source_port=self._port(),
-                destination_port=chance.choice(grammar.PORTS),
-                sequence=chance.randrange(1 << 31),
-                kind=8 if family == 4 else 128,
-                identity=chance.randrange(1, 65535),
-                ttl=chance.choice((64, 64, 64, 12, 128)),
-                tos=chance.choice((0, 0, 0, 0x10, 0x08, 0x28, 0x02)),
-                padding=chance.choice((0, 0, 4, 20, 160)),
-                source_mac=PEER_MAC[link],
-                destination_mac=OUR_MAC[link],
-            ),
-            link,
-        )
-
-
-def told(frame: Frame, link: str, state: int, **more: int | str) -> Packet:
-    """What the model is told: all that the frame shows."""
-    ports = frame.protocol in (6, 17)
-    question = Question(
-        frame.family,
-        frame.protocol,
-        frame.source,
-        frame.destination,
-        frame.source_port if ports else None,
-        frame.destination_port if ports else None,
-        link,
-        state,
-        frame.flags,
-        None if ports else frame.kind,
-        frame.code,
-        len(wire_packet(frame)),
-        frame.ttl,
-        frame.tos,
-        time.time(),
-    )
-    made = packet(question, HOST).but(source_mac=int(frame.source_mac.replace(":", ""), 16))
-    if state == State.ESTABLISHED:
-        status = Status.SEEN_REPLY | Status.CONFIRMED | (Status.ASSURED if frame.protocol == 6 else 0)
-        made = made.but(ct_status=status, ct_mark=0, ct_direction=0)
-        made = _originals(made, frame)
-    if not ports and state & (State.NEW | State.ESTABLISHED):
-        made = made.but(ct_source_port=frame.identity)
-    return made.but(**more) if more else made
-
-
-def _originals(made: Packet, frame: Frame) -> Packet:
-    fields = {
-        name: value
-        for name, value in packet(
-            Question(
-                frame.family,
-                frame.protocol,
-                frame.source,
-                frame.destination,
-                frame.source_port if frame.protocol in (6, 17) else None,
-                frame.destination_port if frame.protocol in (6, 17) else None,
-            ),
-            HOST,
-        ).connection.items()
-        if name.name in ("CT_SOURCE", "CT_DESTINATION", "CT_SOURCE_PORT", "CT_DESTINATION_PORT")
-    }
-    return replace(made, connection={**made.connection, **fields})
-
-
-def begun(lab: Lab, packets: Packets) -> list[Sent]:
-    """Connections that stand before the rules are loaded, and the packets that will go on with them."""
-    opened: list[tuple[Frame, str]] = []
-    for protocol in (6, 6, 6, 17, 17, 17, 1 if packets.family == 4 else 58):
-        frame, link = packets.one(protocol)
-        port = packets.chance.choice(TCP_PORTS if protocol == 6 else UDP_PORTS)
-        own = grammar.OWN[packets.family]
-        frame = replace(frame, destination=packets.chance.choice(own), destination_port=port)
-        lab.send(frame, link)
-        opened.append((frame, link))
-    lab.settle(0.004)
-    answers = {(found.source, found.ports[1]): found for found in lab.came_out if found.protocol == 6}
-    later: list[Sent] = []
-    for frame, link in opened:
-        packets.number += 1
-        following = replace(frame, number=packets.number, padding=packets.chance.choice((0, 8, 120)))
-        if frame.protocol == 6:
-            answer = answers.get((frame.destination, frame.source_port))
-            if answer is None:
-                raise RuntimeError(f"no answer to a first packet on the open host: {frame}")
-            following = replace(following, flags=16, sequence=frame.sequence + 1, acknowledge=answer.sequence + 1)
-            lab.send(replace(following, silent=True, padding=0), link)
-            following = replace(following, flags=24)
-        later.append(Sent(following, link, told(following, link, State.ESTABLISHED), True, "established"))
-        if frame.protocol == 17:
-            later.append(related(packets, frame, link))
-    lab.forget()
-    return later
-
-
-def related(packets: Packets, frame: Frame, link: str) -> Sent:
-    """An ICMP error about the host's answer to an earlier datagram."""
-    packets.number += 1
-    quoted = replace(
-        frame,
-        source=frame.destination,
-        destination=frame.source,
-        source_port=frame.destination_port,
-        destination_port=frame.source_port,
-        number=packets.number,
-    )
-    icmp = 1 if frame.family == 4 else 58
-    kind, code = (3, 3) if frame.family == 4 else (1, 4)
-    error = replace(frame, protocol=icmp, number=packets.number, kind=kind, code=code, inner=wire_packet(quoted))
-    made = told(error, link, State.NEW)
-    made = _originals(made, frame).but(
-        ct_state=State.RELATED,
-        ct_status=Status.SEEN_REPLY | Status.CONFIRMED,
-        ct_protocol=17,
-        ct_mark=0,
-        ct_direction=0,
-    )
-    return Sent(error, link, made, False, "related")
-
-
-def fresh(packets: Packets) -> Sent:
-    """A packet that begins something, or one that belongs to nothing."""
-    frame, link = packets.one()
-    if frame.protocol == 6 and packets.chance.random() < 0.12:
-        flags = packets.chance.choice((0, 0x29, 0x03, 0x10, 0x11, 0x04))
-        frame = replace(frame, flags=flags)
-        return Sent(frame, link, told(frame, link, State.INVALID), False, f"tcp flags {flags:#x}")
-    if packets.chance.random() < 0.04:
-        frame = replace(frame, destination_mac="ff:ff:ff:ff:ff:ff")
-        return Sent(frame, link, told(frame, link, State.NEW, packet_type="broadcast"), False, "broadcast frame")
-    return Sent(frame, link, told(frame, link, State.NEW), True, "new")
 
 
 def send(lab: Lab, wanted: list[Sent], quiet: float = 0.004) -> list[Observed]:
@@ -366,7 +183,7 @@ def made_sets(wanted: Wanted) -> Ruleset:
     """The ipsets of both families, once for all rule-sets: the kernel lets go of a set only some time after a rule."""
     if not wanted.ipset:
         return Ruleset()
-    command(wanted.ipset, "restore", text=grammar.set_text(4) + grammar.set_text(6))
+    command(wanted.ipset, "restore", text=set_text(4) + set_text(6))
     return ipset.read(command(wanted.ipset, "save"))
 
 
@@ -422,12 +239,16 @@ def one_ruleset(
             score.unknown += 1
             score.why[said.why] += 1
         if problem:
-            shown = "\n".join(texts)
-            score.disagreements.append(
-                f"{name} ({backend}, IPv{family}), packet {at}: {problem}; {sent.what}\n  {sent.what} {sent.link} {sent.frame}\n"
-                f"  kernel {kernel}\n  model {said.verdict} by {said.place} {said.why}\n"
-                f"  way {[(step.hook.value, step.backend.value, step.table, step.chain) for step in said.trace]}\n{shown}"
-            )
+            where = f"{name} ({backend}, IPv{family}), packet {at}"
+            score.disagreements.append(_shown(where, problem, sent, kernel, said) + "\n".join(texts))
+
+
+def _shown(where: str, problem: str, sent: Sent, kernel: Observed, said: Result) -> str:
+    way = [(step.hook.value, step.backend.value, step.table, step.chain) for step in said.trace]
+    return (
+        f"{where}: {problem}; {sent.what}\n  {sent.link} {sent.frame}\n  kernel {kernel}\n"
+        f"  model {said.verdict} by {said.place} {said.why}\n  way {way}\n"
+    )
 
 
 def other_readers(
@@ -449,9 +270,7 @@ def other_readers(
             known = set(one.possible) <= set(two.possible)
             same = (one.verdict, one.place and one.place.text) == (two.verdict, two.place and two.place.text)
             if not known or (options == ("-S",) and not same):
-                found.append(
-                    f"{name}: save and {options} differ for {sent}: {one.verdict} {one.place}, {two.verdict} {two.place}"
-                )
+                found.append(f"{name}: {options} of {sent.frame}: {one.verdict} {one.place}, {two.verdict} {two.place}")
     return found
 
 

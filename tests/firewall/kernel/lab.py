@@ -296,11 +296,8 @@ def _big(one: socket.socket) -> None:
 
 def _sockets() -> tuple[list[tuple[int, socket.socket]], list[socket.socket], list[socket.socket]]:
     """Raw sockets, that see what comes in after the firewall; services to answer."""
-    raw: list[tuple[int, socket.socket]] = []
-    for protocol in (6, 17, 1):
-        raw.append((4, socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol)))
-    for protocol in (6, 17, 58):
-        raw.append((6, socket.socket(socket.AF_INET6, socket.SOCK_RAW, protocol)))
+    raw = [(4, socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol)) for protocol in (6, 17, 1)]
+    raw += [(6, socket.socket(socket.AF_INET6, socket.SOCK_RAW, protocol)) for protocol in (6, 17, 58)]
     for _, one in raw:
         _big(one)
     udp: list[socket.socket] = []
