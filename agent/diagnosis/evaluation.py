@@ -61,7 +61,7 @@ def evaluate(
         progress(f"checking {rule.id}")
         proof = _prove(rule, Context(facts, present[rule.id], rule.params, present), unchecked)
         proofs[rule.id] = proof
-        findings.append(_finding(rule, proof, present[rule.id], past[rule.id], found, facts.target.root))
+        findings.append(_finding(rule, proof, present[rule.id], past[rule.id], found, facts.target.place))
     return Evaluated(tuple(finding for finding in findings if finding), tuple(unchecked), proofs)
 
 
