@@ -66,6 +66,8 @@ def look(facts: Facts, findings: Sequence[Finding], fixes: Sequence[Fix] = FIXES
         flag = f"{fix.flag}={choice}" if choice else fix.flag
         command = invocation("fix", flag, *([name] if name else []), root=facts.target.name, backup_dir=backup_dir)
         undo = invocation("undo", root=facts.target.name, backup_dir=backup_dir)
+        if fix.on_device:
+            undo = invocation("undo", fix.name, backup_dir=backup_dir)
         offered.append(Offer(fix, finding, name, command, undo, planned, choice))
     return Offers(tuple(offered), tuple(withheld))
 

@@ -31,7 +31,7 @@ def step(one: Step, style: Style, quiet: bool = False) -> list[str]:
         exit = "" if one.exit is None else f" (exit status {one.exit}, {one.seconds:.0f} s)"
         lines = labelled("Run", [f"{' '.join(one.command)}{exit}"], style)
     else:
-        lines = labelled("Write", ["the superblock, from its copy"], style)
+        return labelled("Write", [one.output], style)
     return lines if quiet else lines + said(one.output, style)
 
 

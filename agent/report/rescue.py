@@ -130,11 +130,11 @@ def _ladder(scan: Scan, style: Style) -> list[str]:
 def _before(before: Before, style: Style) -> list[str]:
     """What changed between the last boot that went well and the first that did not."""
     if not before.happenings:
-        return labelled("Changed", [before.why], style) if before.why and style.everything else []
+        return labelled("Changed", [before.why], style)[: None if style.everything else 2] if before.why else []
     since = moment(before.good.first, "%b %d %H:%M") if before.good else ""
     lines = [style.paint("What changed before it broke", BOLD)]
     if since:
-        lines[0] += style.safe(f" (the last good boot began {since} UTC)")
+        lines[0] += style.safe(f" (since the better boot of {since} UTC)")
     shown = before.happenings if style.everything else before.happenings[:CHANGES]
     lines += [cut(style.safe(f"  {moment(one.time, '%b %d %H:%M')}  {one.what}"), style.columns) for one in shown]
     more = before.left_out + len(before.happenings) - len(shown)

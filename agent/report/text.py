@@ -40,6 +40,8 @@ def answer(scan: Scan, style: Style) -> list[str]:
     lines = [line for change in scan.interrupted for line in unfinished(change, scan.subject.root, style)]
     lines += [line for change in scan.unconfirmed for line in unconfirmed(change, scan.subject.root, style)]
     lines += _headline(scan, style)
+    if scan.subject.rescue and scan.subject.mode == "live" and not scan.subject.logs:
+        lines += labelled("Note", ["this is the rescue system itself; your disks are examined by: agent rescue"], style)
     cause = scan.verdict.finding
     if cause is not None:
         lines += _cause(cause, scan.offers.of(cause), style)

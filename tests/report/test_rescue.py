@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fastjsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.change.model import Plan
@@ -30,6 +30,10 @@ from tests.diagnosis.build import finding
 from tests.report.test_text import CONTROL, EVIL, scan
 
 DOCS = Path(__file__).parents[2] / "docs"
+valid_rescue, valid_scan, valid_repair = (
+    fastjsonschema.compile(json.loads((DOCS / f"{name}.schema.json").read_text()))
+    for name in ("rescue", "scan", "repair")
+)
 SDA = Disk(BlockDevice("/dev/sda", ("/dev/sda", "UUID=ab"), "ext4", 5 << 30), Role.ROOT, "Debian 12, host web")
 SWAP = Disk(BlockDevice("/dev/sdb", ("/dev/sdb",), "swap", 512 << 20), Role.SWAP, "swap")
 CLEAN = Check("/dev/sda", "ext4", Health.CLEAN, "", ("e2fsck", "-fn"), "", 0, 3.0)
@@ -112,6 +116,7 @@ def test_without_a_system_it_says_what_to_do() -> None:
     assert any("in use: mounted on /mnt" in line for line in rescue.disks((used,), Style()))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300), st.booleans())
 def test_no_control_character_and_no_long_line_reaches_the_terminal(text: str, utf8: bool) -> None:
     for evil in (text, EVIL):
@@ -124,26 +129,25 @@ def test_no_control_character_and_no_long_line_reaches_the_terminal(text: str, u
             assert not line.isascii() or width(line) <= 80 or "agent " in line or "ip r" in line
 
 
+@settings(deadline=None)
 @given(st.text(max_size=100))
 def test_the_json_follows_its_schema(text: str) -> None:
-    validate = fastjsonschema.compile(json.loads((DOCS / "rescue.schema.json").read_text()))
-    scanned = fastjsonschema.compile(json.loads((DOCS / "scan.schema.json").read_text()))
     for evil in (text, EVIL):
         lost = RootReport(Examined(SDA, CLEAN), None, why=evil, next=(evil,))
         document = rescue_json.render((replace(SDA, what=evil), SWAP), (report(evil), lost))
         assert document.isascii()
-        validate(json.loads(document))
-        scanned(json.loads(document)["roots"][0]["scan"])
+        valid_rescue(json.loads(document))
+        valid_scan(json.loads(document)["roots"][0]["scan"])
 
 
+@settings(deadline=None)
 @given(st.text(max_size=100))
 def test_the_json_of_a_repair_follows_its_schema(text: str) -> None:
-    validate = fastjsonschema.compile(json.loads((DOCS / "repair.schema.json").read_text()))
     for evil in (text, EVIL):
         step = Step(("e2fsck", "-fp", evil), 1, evil, 0.5, "undo-1", "a", "b")
         one = Repair("fsck-1", evil, "ext4", "ab", State.REPAIRED, 1.7e9, (step,), why=evil, place=evil)
         document = repairs_report.render((one,), CLEAN, evil, evil)
-        validate(json.loads(document))
+        valid_repair(json.loads(document))
         lines = [*repairs_report.step(step, Style()), *repairs_report.done(one, Style())]
         assert not any(CONTROL.search(line) for line in lines)
 

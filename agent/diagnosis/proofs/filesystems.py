@@ -113,8 +113,13 @@ def fs_corrupt(context: Context) -> Proof:
     return Fails("no log of the newest boot says so")
 
 
+_ANSWER = re.compile(
+    r"(Fix|Clear|Salvage|Connect to /lost\+found|Ignore error|Abort|Recreate|Relocate)\? (no|yes)|Pass \d"
+)
+
+
 def _by_check(check: Check) -> Holds:
-    lines = [line for line in check.output.split("\n") if line.strip()]
+    lines = [line for line in check.output.split("\n") if line.strip() and not _ANSWER.match(line)]
     said = " ".join(check.command) or f"check of {check.device}"
     evidence = tuple(Evidence(said, line[:_SHOWN]) for line in lines[-3:]) or (Evidence(said, check.why),)
     values = {"disk": check.device, "point": "/"}

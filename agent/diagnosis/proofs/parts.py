@@ -126,7 +126,9 @@ def root_option(facts: Facts) -> str:
 
 
 def in_root(facts: Facts, command: str) -> str:
-    """The command as it is run for a mounted root: inside a chroot of it."""
+    """The command as it is run for a mounted root, or for a disk that we mount: inside a chroot of it."""
+    if facts.target.device:
+        return f"agent rescue --chroot {facts.target.device} {command}"
     root = facts.target.place.rstrip("/")
     return f"chroot {root} {command}" if root else command
 
