@@ -33,7 +33,10 @@ Examples:
   agent rescue /dev/sda                this one
   agent fix --fstab --device /dev/sda  repair what was found
   agent rescue --chroot /dev/sda       a shell inside of the disk
-  agent rescue --chroot /dev/sda passwd root
+  agent rescue --chroot /dev/sda update-grub
+
+A lost root password is reset in Cloud Manager: power the Linode off, then
+Settings, Reset Root Password.
 
 Exit status: 0 nothing wrong, 1 findings, 2 usage, 3 it could not look."""
 

@@ -155,8 +155,9 @@ def examined(
     from agent.diagnosis.verdict import judge, relate
     from agent.facts import diagnostics
     from agent.facts.diagnostic_sets import choose
-    from agent.fixes import offers
+    from agent.fixes import offers, repaired
     from agent.report.model import Scan
+    from agent.unknown import Unknown
 
     target = facts.target
     say = progress or (lambda step: None)
@@ -165,6 +166,9 @@ def examined(
     say(f"running the diagnostics of {chosen.name}")
     outputs = diagnostics.run(target, chosen)
     found = examine.search_logs(target, rules, say, since, own)
+    if not target.live:
+        earlier = examine.earlier_changes(target)
+        facts.repaired = {} if isinstance(earlier, Unknown) else repaired.since(rules, earlier)
     evaluated = evaluate(facts, rules, found, say)
     findings = relate(evaluated.findings)
     rungs = ladder(facts, findings)

@@ -39,6 +39,7 @@ class Facts:
         """``check``: what a look at the unmounted filesystem of the root has shown, where there was one."""
         self.target = target
         self.check = check
+        self.repaired: Mapping[str, float] = {}  # by rule id: logs older than this (seconds since the epoch) are over
         self._units: dict[str, services.Unit] = {}
         self._images: dict[str, Maybe[kernel_files.Image]] = {}
         self._initrds: dict[str, Maybe[initrd_files.Initrd]] = {}

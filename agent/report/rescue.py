@@ -74,7 +74,7 @@ def disks(found: Sequence[Disk], style: Style) -> list[str]:
         if disk.why:
             line += f": {disk.why[3:] if disk.why.startswith('is ') else disk.why}"
         wrapped = wrap(style.safe(line).rstrip(), style, indent=width + 21)
-        lines += wrapped if style.everything else wrapped[:2]
+        lines += wrapped if style.everything else wrapped[:3]
         if disk.commands:
             lines += commands(f"{'':<{width + 4}}", disk.commands, style)
     return lines
@@ -178,7 +178,9 @@ def _found(one: BootCheck, scan: Scan | None, style: Style) -> Iterator[str]:
         yield from wrap(style.safe(f"- {one.what} {STATES[one.state]}: see above"), style, indent=2)
         return
     lines = wrap(style.safe(f"- {one.what} {STATES[one.state]}: {one.why}"), style, indent=2)
-    yield from lines if style.everything else [*lines[:2], *([f"{lines[2]} ..."] if len(lines) > 3 else lines[2:3])]
+    yield from (
+        lines if style.everything else [*lines[:2], *(cut(" ".join(lines[2:]), style.columns) for _ in lines[2:3])]
+    )
     offer = scan.offers.of(known[0]) if scan and known else None
     if offer is not None:
         yield from commands("  Fix", [offer.command], style)
@@ -214,10 +216,8 @@ def _next(report: RootReport) -> tuple[str, str]:
         return offer.command, again
     if report.broken:
         return "", f"do what is said above, then agent rescue again; a shell inside: agent rescue --chroot {device}"
-    return (
-        "",
-        "leave rescue mode: reboot from Cloud Manager. Still not reached? At Lish, on the running host: agent scan",
-    )
+    leave = "leave rescue mode: reboot from Cloud Manager. Still not reached? At Lish, on the running host: agent scan"
+    return "", f"{leave}. No password? Cloud Manager, Settings, Reset Root Password"
 
 
 def _nothing_found(found: Sequence[Disk]) -> list[str]:

@@ -187,13 +187,14 @@ def _mount(source: str, place: str, kind: str, writable: bool, subvolume: str, g
     always.append(_READ_ONLY.get(kind, ""))
     without = _WITHOUT_LOG.get(kind, ())
     first: MountFailed | None = None
-    if guarded or not without:
+    dirty = kind == "ext4" and signature.needs_recovery(source)  # asked of the kernel, it would fill the console
+    if (guarded and not dirty) or not without:
         try:
             _try(source, place, kind, _READING, always)
             return False
         except MountFailed as error:
             first = error
-    unfinished = None if first is None else first.wants_log
+    unfinished = dirty or (None if first is None else first.wants_log)
     for option in without:
         try:
             _try(source, place, kind, _READING, [*always, option])

@@ -31,6 +31,12 @@ class Lost:
     tags: tuple[str, ...]
 
 
+def needs_recovery(place: str) -> bool:
+    """Does the journal of an ext3 or ext4 hold what is not in its place yet (EXT3_FEATURE_INCOMPAT_RECOVER)?"""
+    block = _read(place, 1024)
+    return _ext_magic(block) and bool(_u32(block, 0x60) & 0x4)
+
+
 def has_orphans(place: str) -> bool:
     """Does this ext2, ext3 or ext4 list files that were deleted while they were open (s_last_orphan, or the
     orphan file of Linux 5.15)? The kernel empties them with the first mount that can write."""

@@ -140,7 +140,7 @@ def test_kernels_without_a_menu_are_a_problem_where_grub_was_set_up() -> None:
     plain = checks(facts(gone))
     assert of("boot menu", plain).state is BootState.DOUBT and of("kernel", plain).state is BootState.OK
     set_up = look("boot menu", {**gone, "/etc/default/grub": "GRUB_DEFAULT=0\n"})
-    assert set_up.state is BootState.PROBLEM and set_up.commands == ("chroot /mnt update-grub",)
+    assert set_up.state is BootState.PROBLEM and set_up.commands == ("agent rescue --chroot /dev/sda update-grub",)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_what_the_verdict_says_is_not_said_again_among_the_checks_of_the_boot() 
 def test_a_healthy_disk_ends_with_how_to_leave() -> None:
     lines = screen(report(broken=False), Style())
     assert not any(line.startswith("What changed") for line in lines)
-    assert "reboot from Cloud Manager" in " ".join(lines[-2:])
+    assert "reboot from Cloud Manager" in " ".join(lines[-3:])
     assert any(line.startswith("Will it boot? it may fail") for line in lines)
 
 
