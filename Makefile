@@ -32,7 +32,7 @@ test-crash: tools venv-test
 
 test-vm: tools venv-test
 	@packaging/need $(MACHINES)
-	LAB_DIR='$(LAB_DIR)' VM='$(VM)' $(BIN)/python -m pytest -rs -s -m vm tests/vm
+	LAB_DIR='$(LAB_DIR)' $(BIN)/python -m tests.vm $(if $(filter quick,$(VM)),--quick)
 
 venv: .venv/.run
 venv-test: .venv/.test

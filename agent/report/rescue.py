@@ -146,6 +146,9 @@ def _before(before: Before, style: Style) -> list[str]:
 def _boot(report: RootReport, style: Style) -> list[str]:
     """Will it boot? What was checked, and what can't be known from here."""
     problems = [one for one in report.boot if one.state is BootState.PROBLEM]
+    if report.scan is not None and not style.everything:  # consequences go with what explains them
+        explained = {finding.id for finding in report.scan.findings if finding.explained_by}
+        problems = [one for one in problems if one.finding not in explained] or problems
     doubts = [one for one in report.boot if one.state is BootState.DOUBT]
     good = [one.what for one in report.boot if one.state is BootState.OK]
     unknown = [one.what for one in report.boot if one.state is BootState.UNKNOWN]
