@@ -33,7 +33,7 @@ _FILES = {
     ),
     "/etc/ssh/sshd_config": "PermitRootLogin prohibit-password\nUsePAM no\n",
     "/etc/resolv.conf": "nameserver 192.0.2.53\n",
-    "/etc/fstab": "/dev/sda / ext4 rw,relatime 0 1\n/dev/sdb swap swap defaults 0 0\n",
+    "/etc/fstab": "/dev/sda / ext4 rw,relatime 0 1\n/dev/vda swap swap defaults 0 0\n",
     "/root/.profile": "PS1='\\[\\033]697;$?\\007\\]\\h:\\w\\$ '\n",
 }
 _SERVICE = """\

@@ -23,9 +23,6 @@ MEMORY = 1024  # MiB, as the smallest Linode
 COLUMNS, ROWS = 80, 24
 
 _ENDED = re.compile(r"\x1b\]697;(\d+)\x07")  # what the prompt says of the command before it (tree.PROMPT)
-# The kernel's probes of disks run side by side, and the first to end is sda: between two of them it looks at so many
-# places without a disk that the first has its name by then.
-_APART = 100
 _QUESTION = r"\[y/N\] "
 _ERASE, _ERASED = re.compile(r"\x1b\[0?K"), "\x00"  # to the end of the line
 _MOVE = re.compile(r"\x1b\[(?:\d*;\d*)?H|\x1b\[[0-3]?J")
@@ -71,7 +68,7 @@ class Boot:
 
 
 class Machine:
-    """A running machine. ``disks`` are raw images: /dev/sda, /dev/sdb ..."""
+    """A running machine. ``disks`` are raw images: /dev/sda, then /dev/vda"""
 
     def __init__(self, boot: Boot, disks: Sequence[Path], transcript: Path, title: str) -> None:
         words = ["-accel", "tcg", "-smp", "1", "-m", str(MEMORY), "-nodefaults", "-vga", "none", "-no-reboot"]
@@ -80,7 +77,8 @@ class Machine:
         for number, disk in enumerate(disks):
             # writeback: what the machine did not flush is in this machine's memory, and survives QEMU's death
             words += ["-drive", f"file={disk},if=none,id=d{number},format=raw,discard=ignore"]
-            words += ["-device", f"scsi-hd,drive=d{number},scsi-id={number * _APART}"]
+            # SCSI disks are looked at side by side, and the quicker one becomes sda: the second is of another kind.
+            words += ["-device", f"scsi-hd,drive=d{number}" if number == 0 else f"virtio-blk-pci,drive=d{number}"]
         words += boot.words()
         words += ["-netdev", f"user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{PORT}-:22"]
         words += ["-device", "virtio-net-pci,netdev=n0,romfile="]

@@ -56,7 +56,7 @@ iface eth0 inet static
 _FILES = {
     "/etc/hostname": "localhost\n",
     "/etc/hosts": "127.0.0.1 localhost\n",
-    "/etc/fstab": "/dev/sda / ext4 noatime,errors=remount-ro 0 1\n/dev/sdb none swap sw 0 0\n",
+    "/etc/fstab": "/dev/sda / ext4 noatime,errors=remount-ro 0 1\n/dev/vda none swap sw 0 0\n",
     "/etc/default/grub": GRUB,
     "/etc/initramfs-tools/conf.d/check": "FSTYPE=ext4\n",  # else the disk itself is asked, which is not there yet
     "/etc/motd": "",
