@@ -3,9 +3,11 @@
 # make test-crash   every fix killed at, and failing at, each call that changes something
 # make bench-firewall   the model of rule-sets against this kernel, 200,000 packets
 # make lab    boot real hosts: make lab SUITES="bullseye forky"
+# make test-vm     whole machines in QEMU: broken, repaired from rescue mode, reached again: make test-vm VM=quick
 PYTHON ?= python3
 SUITES ?= bookworm trixie
 PAIRS ?= 200000
+VM ?= all
 LAB_DIR ?= $(CURDIR)/.lab
 
 BIN := .venv/bin
@@ -15,19 +17,24 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 # System libraries for the journal reader, and what the tests boot and break.
 LIBRARIES := python3 python3-venv python3-dev gcc pkg-config libsystemd-dev
 TOOLS := systemd-container debootstrap iproute2 strace procps kmod xz-utils zstd bzip2 busybox-static \
-	systemd-journal-remote iptables nftables ipset e2fsprogs
+	systemd-journal-remote iptables nftables ipset e2fsprogs xfsprogs btrfs-progs fdisk
+MACHINES := qemu-system-x86 qemu-utils squashfs-tools xorriso openssh-client openssl
 
-.PHONY: scan test test-crash venv venv-test libraries tools lint bench bench-firewall lab clean
+.PHONY: scan test test-crash test-vm venv venv-test libraries tools lint bench bench-firewall lab clean
 
 scan: venv
 	@$(SUDO) $(BIN)/python -m agent scan; status=$$?; [ $$status -le 1 ] || exit $$status
 
 test: tools venv-test lint
 	@LAB_DIR='$(LAB_DIR)' $(BIN)/python -m tests.lab --build --suites '$(SUITES)' || [ $$? = 3 ]
-	$(BIN)/python -m pytest -rs -m 'not crash'
+	$(BIN)/python -m pytest -rs -m 'not crash and not vm'
 
 test-crash: tools venv-test
 	$(BIN)/python -m pytest -rs -s -m crash tests/change
+
+test-vm: tools venv-test
+	@packaging/need $(MACHINES)
+	LAB_DIR='$(LAB_DIR)' $(BIN)/python -m tests.vm $(if $(filter quick,$(VM)),--quick)
 
 venv: .venv/.run
 venv-test: .venv/.test

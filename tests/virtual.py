@@ -29,17 +29,21 @@ class File:
     uid: int = 0
     gid: int = 0
     mtime: float = 0.0
+    ctime: float = 0.0
 
 
 @dataclass(frozen=True)
 class Dir:
     mode: int = 0o755
     uid: int = 0
+    mtime: float = 0.0
+    ctime: float = 0.0
 
 
 @dataclass(frozen=True)
 class Link:
     to: str
+    ctime: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -102,15 +106,15 @@ class VirtualDoor:
         if isinstance(node, Denied):
             return Stat(Kind.FILE, 0o600, 0, 0, 0, 0.0)
         if isinstance(node, Link):
-            return Stat(Kind.LINK, 0o777, 0, 0, len(node.to), 0.0)
+            return Stat(Kind.LINK, 0o777, 0, 0, len(node.to), node.ctime, ctime=node.ctime)
         if isinstance(node, Special):
             return Stat(node.kind, 0o644, 0, 0, 0, 0.0)
         if isinstance(node, Dir):
-            return Stat(Kind.DIR, node.mode, node.uid, 0, 4096, 0.0)
+            return Stat(Kind.DIR, node.mode, node.uid, 0, 4096, node.mtime, ctime=node.ctime)
         if not isinstance(node, File):
             node = File(node)
         size = len(node.content if isinstance(node.content, bytes) else node.content.encode())
-        return Stat(Kind.FILE, node.mode, node.uid, node.gid, size, node.mtime)
+        return Stat(Kind.FILE, node.mode, node.uid, node.gid, size, node.mtime, ctime=node.ctime)
 
     def readlink(self, path: str) -> Maybe[str]:
         real = self._walk(path, False)

@@ -38,5 +38,5 @@ def _read(target: Target, name: str) -> Change | None:
         change = document.load(data)
     except document.Damaged:
         return None
-    place = f"{target.root.rstrip('/')}{BASE}/changes/{name}"
+    place = f"{target.place.rstrip('/')}{BASE}/changes/{name}"
     return replace(change, place=place) if change.id == name else None

@@ -311,8 +311,8 @@ class _Drafting:
         if isinstance(self._now.get(head), KeptFolder) and head not in self._folders:
             return  # one that the plan makes
         with self._store.tree.folder(head) as folder:
-            if not folder.writable():
-                root = self._store.target.root
+            if not folder.writable() and not self._store.rehearsal:
+                root = self._store.target.place
                 raise CannotPrepare(
                     path, "lies on a filesystem that is mounted read-only", f"first: mount -o remount,rw {root}"
                 )
@@ -330,7 +330,7 @@ class _Drafting:
 
     def _outside(self, path: str) -> str:
         """As a person would name it who does not stand in the root."""
-        return self._store.target.root.rstrip("/") + path
+        return self._store.target.place.rstrip("/") + path
 
     def _filesystem(self, path: str) -> int:
         with self._store.tree.folder(path.rpartition("/")[0] or "/") as folder:

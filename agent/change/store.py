@@ -47,6 +47,7 @@ class Store:
         self.target = target
         self.tree = tree
         self.apart = backup is not None
+        self.rehearsal = False  # nothing will be written: a disk that is mounted read-only will do
         self._own = backup or tree
         self._base = "" if backup else BASE
 
@@ -80,7 +81,8 @@ class Store:
     @property
     def place(self) -> str:
         """Where it lies, as the person would name it."""
-        return self._own.root.rstrip("/") + self._base
+        root = self._own.root if self.apart else self.target.place
+        return root.rstrip("/") + self._base
 
     # -- reading
     def changes(self) -> tuple[Change, ...]:
@@ -298,7 +300,7 @@ class Store:
     def _refused(self, error: Exception) -> ChangeRefused:
         hint = "give it a place with room on another disk: --backup-dir DIR"
         if isinstance(error, OSError) and error.errno == errno.EROFS:
-            hint = f"make it writable first: mount -o remount,rw {self.target.root}"
+            hint = f"make it writable first: mount -o remount,rw {self.target.place}"
         elif isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM):
             hint = "run it as root (sudo)"
         return ChangeRefused(f"the backup can't be written to {self.place}: {reason(error)}", hint)

@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
     store = Store.open(target, options.backup_dir)
     change = engine.confirm(store, options.change)
     if options.json:
-        place = change_json.Place(target.root, options.backup_dir)
+        place = change_json.Place(target.name, options.backup_dir)
         sys.stdout.write(change_json.render(place, [change_json.change(change, place)]))
     else:
-        print("\n".join(changes.confirmed(change, target.root, options.backup_dir, style(sys.stdout))))
+        print("\n".join(changes.confirmed(change, target.name, options.backup_dir, style(sys.stdout))))
     return 0

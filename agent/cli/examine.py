@@ -10,20 +10,25 @@ if TYPE_CHECKING:
     from agent.change.model import Change
     from agent.diagnosis.model import Rule
     from agent.fixes.proven import Case
+    from agent.logs.journal_readers import OwnJournalctl
     from agent.logs.model import Found
     from agent.target import Target
     from agent.unknown import Maybe
 
 
 def search_logs(
-    target: Target, rules: Sequence[Rule], progress: Callable[[str], None], since: float | None = None
+    target: Target,
+    rules: Sequence[Rule],
+    progress: Callable[[str], None],
+    since: float | None = None,
+    own: OwnJournalctl | None = None,
 ) -> Found:
-    """One search for all the rules' patterns. ``since`` in seconds since the epoch."""
+    """One search for all the rules' patterns. ``since`` in seconds since the epoch; ``own``: see logs.search."""
     from agent.diagnosis.evaluation import all_patterns
     from agent.logs.search import search
 
     progress("searching the logs")
-    return search(target, all_patterns(rules), since=since, progress=progress)
+    return search(target, all_patterns(rules), since=since, progress=progress, own=own)
 
 
 def case(target: Target, progress: Callable[[str], None], folders: Sequence[str] = ()) -> Case:

@@ -8,16 +8,21 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from agent.cli import place
 from agent.errors import UsageError
 from agent.fixes.registry import FIXES
 
 if TYPE_CHECKING:
     from agent.fixes.model import Fix
     from agent.fixes.proven import Wish
+    from agent.target import Target
 
 UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 SHORTEST, LONGEST = 10, 24 * 3600  # seconds of a probation
-OPTIONS = ("--root", "--dry-run", "--yes", "--force", "--json", "--backup-dir", "--confirm-within", "--debug", "--help")
+OPTIONS = (
+    *("--root", "--device", "--dry-run", "--yes", "--force", "--json", "--backup-dir", "--confirm-within"),
+    *("--debug", "--help"),
+)
 
 DESCRIPTION = """\
 Repairs what is proven to be broken. Without a flag it lists what can be
@@ -34,26 +39,26 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="agent fix [--FIX ...] [--dry-run] [--yes] [--root DIR] ...",
+        usage="agent fix [--FIX ...] [--dry-run] [--yes] [--root DIR | --device DISK] ...",
         allow_abbrev=False,  # a flag is a consent: nobody consents to what he did not write out
     )
     fixes = parser.add_argument_group("fixes, in the order in which they are applied")
     for fix in FIXES:
         _add_flag(fixes, fix)
-    place = parser.add_argument_group("where and how")
-    place.add_argument("--root", metavar="DIR", default="/", help="a mounted root to repair, not this host")
-    place.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
-    place.add_argument("--yes", action="store_true", help="go on with a risky fix without asking")
-    place.add_argument("--force", action="store_true", help="without proof, for those who know better; with backup")
-    place.add_argument("--backup-dir", metavar="DIR", default="", help="keep the backup there, not in the target")
-    place.add_argument(
+    where = parser.add_argument_group("where and how")
+    place.add_arguments(where, "repair")
+    where.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
+    where.add_argument("--yes", action="store_true", help="go on with a risky fix without asking")
+    where.add_argument("--force", action="store_true", help="without proof, for those who know better; with backup")
+    where.add_argument("--backup-dir", metavar="DIR", default="", help="keep the backup there, not in the target")
+    where.add_argument(
         "--confirm-within",
         metavar="TIME",
         default="",
         help="undo it by itself after TIME (2m) unless agent confirm comes; on the running host",
     )
-    place.add_argument("--json", action="store_true", help="the result as JSON")
-    place.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    where.add_argument("--json", action="store_true", help="the result as JSON")
+    where.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     parser.set_defaults(run=run, unknown=unknown)
     return parser
 
@@ -90,17 +95,29 @@ def unknown(words: Sequence[str]) -> UsageError:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status: 0 applied and verified or nothing to do, 1 refused or rolled back, 2 usage."""
-    from agent.cli.fixing import Session, apply_all, list_offers
-    from agent.target.detect import open_target
-
     wishes = tuple(wished(options))
+    if any(wish.fix.on_device for wish in wishes):
+        from agent.cli import fsck
+
+        status = fsck.run(options)
+        wishes = tuple(wish for wish in wishes if not wish.fix.on_device)
+        if status or not wishes:
+            return status
     probation = parse_probation(options.confirm_within)
-    target = open_target(options.root)
-    if probation is not None and not target.live:
-        raise UsageError(
-            "--confirm-within is for the running host",
-            "a mounted disk can be undone at any time: agent undo --root DIR",
-        )
+    with place.opened(options, writable=bool(wishes) and not options.dry_run) as target:
+        if probation is not None and not target.live:
+            raise UsageError(
+                "--confirm-within is for the running host",
+                "in a chroot a fix can be undone at any time: agent undo"
+                if target.root == "/"
+                else "a mounted disk can be undone at any time: agent undo --root DIR",
+            )
+        return _fix(options, target, wishes, probation)
+
+
+def _fix(options: argparse.Namespace, target: Target, wishes: Sequence[Wish], probation: float | None) -> int:
+    from agent.cli.fixing import Session, apply_all, list_offers
+
     session = Session(
         target=target,
         backup_dir=options.backup_dir,

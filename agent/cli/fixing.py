@@ -49,8 +49,9 @@ class Session:
 
     def __post_init__(self) -> None:
         self.store = Store.open(self.target, self.backup_dir)
+        self.store.rehearsal = self.dry_run and bool(self.target.device)
         self.style: Style = style(sys.stdout)
-        self.place = Place(self.target.root, self.backup_dir)
+        self.place = Place(self.target.name, self.backup_dir)
 
     def say(self, lines: Sequence[str]) -> None:
         """To the person, at once: what is said before a step must be read before it."""
@@ -112,7 +113,7 @@ def list_offers(session: Session) -> int:
         findings = relate(evaluate(case.facts, case.rules, case.found, progress).findings)
         found = offers.look(case.facts, findings, backup_dir=session.backup_dir)
     for change in unfinished:
-        session.say([*changes.unfinished(change, session.target.root, session.style, session.backup_dir), ""])
+        session.say([*changes.unfinished(change, session.target.name, session.style, session.backup_dir), ""])
     session.say(changes.offers(found, session.style))
     return session.end(DONE, found, unfinished)
 
@@ -185,7 +186,7 @@ def _one(session: Session, wish: Wish, case: Case) -> bool | None:
         session.refuse(wish, Refusal(error.message, error.hint), error.differences)
         return False
     session.made.append(change_json.change(change, session.place))
-    session.report(changes.done(change, session.target.root, session.backup_dir, session.style))
+    session.report(changes.done(change, session.target.name, session.backup_dir, session.style))
     return None if change.state is ChangeState.UNDONE else change.state is ChangeState.VERIFIED
 
 
@@ -253,7 +254,7 @@ def _unfinished(session: Session) -> tuple[Change, ...]:
 
 def _refuse_all(session: Session, wishes: Sequence[Wish], unfinished: tuple[Change, ...]) -> int:
     for change in unfinished:
-        session.say(changes.unfinished(change, session.target.root, session.style, session.backup_dir))
+        session.say(changes.unfinished(change, session.target.name, session.style, session.backup_dir))
     for wish in wishes:
         session.refuse(
             wish,
@@ -263,7 +264,7 @@ def _refuse_all(session: Session, wishes: Sequence[Wish], unfinished: tuple[Chan
 
 
 def _undo(session: Session, change: Change) -> str:
-    return invocation("undo", str(change.number), root=session.target.root, backup_dir=session.backup_dir)
+    return invocation("undo", str(change.number), root=session.target.name, backup_dir=session.backup_dir)
 
 
 def _new(session: Session, before: set[str]) -> tuple[Change, ...]:
@@ -275,7 +276,7 @@ def _say_where_it_stands(session: Session, before: set[str], word: str) -> None:
     new = _new(session, before)
     lines = [f"\n{word}; {'this is how it stands:' if new else 'nothing was changed'}"]
     for change in new:
-        lines += changes.stands(change, session.target.root, session.backup_dir, style(sys.stderr))
+        lines += changes.stands(change, session.target.name, session.backup_dir, style(sys.stderr))
     with contextlib.suppress(OSError):
         print("\n".join(lines), file=sys.stderr, flush=True)
     if session.as_json:

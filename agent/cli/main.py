@@ -14,12 +14,13 @@ from agent.report.harmless import harmless
 
 OK, FINDINGS, USAGE, COULD_NOT_LOOK = 0, 1, 2, 3
 INTERRUPTED = 130
-VERBS = ("scan", "fix", "undo", "history", "confirm", "rules")
+VERBS = ("scan", "rescue", "fix", "undo", "history", "confirm", "rules")
 
 EPILOG = """\
 Examples:
   sudo agent scan                      this host
-  sudo agent scan --root /media/sda    a mounted disk, in rescue mode
+  agent rescue                         in rescue mode: the disks, what is broken
+  sudo agent scan --root /media/sda    a disk that you mounted yourself
   sudo agent fix                       what can be repaired here
   sudo agent fix --sendmail            repair it; every fix can be taken back:
   sudo agent undo                      takes the last one back
@@ -93,7 +94,7 @@ def _complain(error: AgentError) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    from agent.cli import confirm, fix, history, rules, scan, undo
+    from agent.cli import confirm, fix, history, rescue, rules, scan, undo
 
     top = argparse.ArgumentParser(
         prog="agent",
@@ -103,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"lish-agent {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (scan, fix, undo, history, confirm, rules):
+    for module in (scan, rescue, fix, undo, history, confirm, rules):
         verb = module.add_parser(verbs)
         verb.add_argument("--debug", action="store_true", help="show tracebacks")
     return top

@@ -7,18 +7,20 @@ import contextlib
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from agent.cli import place
 from agent.errors import CannotLook, UsageError
 
 if TYPE_CHECKING:
     from agent.change.model import Change
     from agent.diagnosis.model import Rule
     from agent.facts.facts import Facts
-    from agent.logs.model import Unchecked
+    from agent.logs.journal_readers import OwnJournalctl
+    from agent.logs.model import Found, Unchecked
     from agent.report.model import Scan, Subject
     from agent.report.terminal import Progress
     from agent.target import Target
@@ -32,7 +34,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
         help="find the first broken layer (the default)",
         description="Examines the host and names the first broken layer, with proof. Changes nothing.",
     )
-    parser.add_argument("--root", metavar="DIR", default="/", help="a mounted root to examine, not this host")
+    place.add_arguments(parser, "examine")
     parser.add_argument(
         "--log",
         metavar="FILE",
@@ -87,7 +89,7 @@ def _refuse_with_log(options: argparse.Namespace) -> None:
     for name in ("record", "replay"):
         if getattr(options, name):
             raise UsageError(f"--log and --{name} exclude each other", "--log looks at nothing but the log")
-    if options.root != "/":
+    if options.root != "/" or options.device:
         raise UsageError(
             "--log and --root exclude each other",
             "a scan of --root reads that disk's own logs; run the two one after the other",
@@ -95,21 +97,28 @@ def _refuse_with_log(options: argparse.Namespace) -> None:
 
 
 def _scan_target(options: argparse.Namespace, rules: Sequence[Rule], since: float | None, progress: Progress) -> Scan:
-    from agent.target.detect import open_target
-    from agent.target.record import record, replay
-
     if options.replay:
+        from agent.target.record import replay
+
         try:
             data = Path(options.replay).read_bytes()
         except OSError as error:
             raise UsageError(
                 f"{options.replay}: {error.strerror}", "name a file that agent scan --record wrote"
             ) from error
-        target = replay(data)
-    else:
-        target = open_target(options.root)
+        return _recorded(options, replay(data), rules, since, progress)
+    with place.opened(options) as target:
+        return _recorded(options, target, rules, since, progress)
+
+
+def _recorded(
+    options: argparse.Namespace, target: Target, rules: Sequence[Rule], since: float | None, progress: Progress
+) -> Scan:
+    """The scan, and its recording where one is wanted."""
     if not options.record:
         return scan_target(target, rules, since, progress)
+    from agent.target.record import record
+
     target, recording = record(target)
     scan = scan_target(target, rules, since, progress)
     try:
@@ -126,30 +135,47 @@ def scan_target(
     progress: Progress | None = None,
 ) -> Scan:
     """Examines a target: facts, diagnostics, logs, findings, verdict."""
+    from agent.facts.facts import Facts
+
+    return examined(Facts(target), rules, since, progress)[0]
+
+
+def examined(
+    facts: Facts,
+    rules: Sequence[Rule],
+    since: float | None = None,
+    progress: Callable[[str], None] | None = None,
+    own: OwnJournalctl | None = None,
+) -> tuple[Scan, Found]:
+    """The scan of a target by its facts, and what its logs hold. ``own``: the target's own journalctl, for `agent
+    rescue` alone."""
     from agent.cli import examine
     from agent.diagnosis.evaluation import evaluate
     from agent.diagnosis.ladder import ladder
     from agent.diagnosis.verdict import judge, relate
     from agent.facts import diagnostics
     from agent.facts.diagnostic_sets import choose
-    from agent.facts.facts import Facts
-    from agent.fixes import offers
+    from agent.fixes import offers, repaired
     from agent.report.model import Scan
+    from agent.unknown import Unknown
 
+    target = facts.target
     say = progress or (lambda step: None)
-    facts = Facts(target)
     say("reading the configuration")
     chosen = choose(facts.distro, facts.managers.in_charge)
     say(f"running the diagnostics of {chosen.name}")
     outputs = diagnostics.run(target, chosen)
-    found = examine.search_logs(target, rules, say, since)
+    found = examine.search_logs(target, rules, say, since, own)
+    if not target.live:
+        earlier = examine.earlier_changes(target)
+        facts.repaired = {} if isinstance(earlier, Unknown) else repaired.since(rules, earlier)
     evaluated = evaluate(facts, rules, found, say)
     findings = relate(evaluated.findings)
     rungs = ladder(facts, findings)
     say("planning the fixes")
     offered = offers.look(facts, findings)
     unfinished, unconfirmed, unread = _earlier(target)
-    return Scan(
+    scan = Scan(
         subject=_subject(facts, chosen.name),
         verdict=offers.with_fix(judge(findings, rungs), offered),
         rungs=rungs,
@@ -162,6 +188,7 @@ def scan_target(
         interrupted=unfinished,
         unconfirmed=unconfirmed,
     )
+    return scan, found
 
 
 def _earlier(target: Target) -> tuple[tuple[Change, ...], tuple[Change, ...], tuple[Unchecked, ...]]:
@@ -193,7 +220,7 @@ def _subject(facts: Facts, diagnostics: str) -> Subject:
 
     main = facts.managers.main
     return Subject(
-        root=facts.target.root,
+        root=facts.target.name,
         mode=facts.target.mode.value,
         rescue=facts.target.rescue,
         hostname="" if isinstance(facts.hostname, Unknown) else facts.hostname,

@@ -21,6 +21,7 @@ from agent.diagnosis.model import (
 from agent.diagnosis.proofs import PROOFS
 from agent.facts.facts import Facts
 from agent.logs.model import Entry, Found, Hits, Match, Pattern, Unchecked
+from agent.target import Target
 from agent.unknown import Unknown
 
 LOG_EVIDENCE = 3  # newest log entries that a finding shows
@@ -51,7 +52,7 @@ def evaluate(
     present: dict[str, dict[str, Hits]] = {}
     past: dict[str, list[Match]] = {}
     for rule in rules:
-        present[rule.id], past[rule.id] = _divide(rule, found, boot_time)
+        present[rule.id], past[rule.id] = _divide(rule, found, boot_time, facts.repaired.get(rule.id))
     findings: list[Finding | None] = []
     unchecked: list[Unchecked] = []
     proofs: dict[str, Proof] = {}
@@ -61,7 +62,7 @@ def evaluate(
         progress(f"checking {rule.id}")
         proof = _prove(rule, Context(facts, present[rule.id], rule.params, present), unchecked)
         proofs[rule.id] = proof
-        findings.append(_finding(rule, proof, present[rule.id], past[rule.id], found, facts.target.root))
+        findings.append(_finding(rule, proof, present[rule.id], past[rule.id], found, facts.target))
     return Evaluated(tuple(finding for finding in findings if finding), tuple(unchecked), proofs)
 
 
@@ -71,7 +72,7 @@ def suspect(rules: Sequence[Rule], found: Found) -> tuple[Finding, ...]:
     findings = []
     for rule in rules:
         present, past = _divide(rule, found, None)
-        findings.append(_finding(rule, proof, present, past, found, ""))
+        findings.append(_finding(rule, proof, present, past, found, None))
     return tuple(finding for finding in findings if finding)
 
 
@@ -87,7 +88,9 @@ def _prove(rule: Rule, context: Context, unchecked: list[Unchecked]) -> Proof:
     return proof
 
 
-def _divide(rule: Rule, found: Found, boot_time: float | None) -> tuple[dict[str, Hits], list[Match]]:
+def _divide(
+    rule: Rule, found: Found, boot_time: float | None, repaired: float | None = None
+) -> tuple[dict[str, Hits], list[Match]]:
     """This rule's hits that may still stand, by pattern name, and the matches that are over."""
     repairs = [match for pattern in rule.patterns if pattern.repairs for match in _matches(found, pattern.pattern.key)]
     refuted = {
@@ -106,7 +109,7 @@ def _divide(rule: Rule, found: Found, boot_time: float | None) -> tuple[dict[str
         for match in hits.matches:
             if match.entry.source in refuted:
                 continue
-            if _is_past(match, repairs, boot_time):
+            if _is_past(match, repairs, boot_time) or _is_older(match, repaired):
                 over.append(match)
             else:
                 kept.append(match)
@@ -127,6 +130,10 @@ def _is_past(match: Match, repairs: Sequence[Match], boot_time: float | None) ->
     if boot_time is not None and entry.boot is None and entry.time is not None and entry.time < boot_time - 60:
         return True
     return any(_repaired_by(match, repair) for repair in repairs)
+
+
+def _is_older(match: Match, repaired: float | None) -> bool:
+    return repaired is not None and match.entry.time is not None and match.entry.time < repaired
 
 
 def _repaired_by(match: Match, repair: Match) -> bool:
@@ -152,8 +159,9 @@ def _finding(
     present: Mapping[str, Hits],
     past: Sequence[Match],
     found: Found,
-    root: str,
+    target: Target | None,
 ) -> Finding | None:
+    root = "" if target is None or target.device else target.place
     now = sorted((match.entry for hits in present.values() for match in hits.matches), key=_when)
     gone = sorted((match.entry for match in past), key=_when)
     if isinstance(proof, Holds):
@@ -177,7 +185,7 @@ def _finding(
         proof=proof.why,
         evidence=proven + _log_evidence(entries, proven),
         count=sum(found.hits[key].count for key in keys if key in found.hits) if entries else 0,
-        advice=_advice(rule.advice, proof, values, root),
+        advice=_advice(rule.advice, proof, values, root, target.device if target else ""),
         first=min(times, default=None),
         last=max(times, default=None),
         values=values,
@@ -200,7 +208,7 @@ def _log_evidence(entries: Sequence[Entry], proven: Sequence[Evidence]) -> tuple
     )
 
 
-def _advice(advice: Advice, proof: Proof, values: Mapping[str, str], root: str) -> Advice:
+def _advice(advice: Advice, proof: Proof, values: Mapping[str, str], root: str, device: str) -> Advice:
     commands, undo = advice.commands, advice.undo
     if isinstance(proof, Holds):
         commands = commands if proof.commands is None else proof.commands
@@ -208,8 +216,8 @@ def _advice(advice: Advice, proof: Proof, values: Mapping[str, str], root: str) 
     filled = replace(
         advice,
         text=fill(advice.text, values, root),
-        commands=tuple(fill(command, values, root) for command in commands),
-        undo=tuple(fill(command, values, root) for command in undo),
+        commands=tuple(_command(command, values, root, device) for command in commands),
+        undo=tuple(_command(command, values, root, device) for command in undo),
     )
     if isinstance(proof, Holds):
         return filled
@@ -219,6 +227,13 @@ def _advice(advice: Advice, proof: Proof, values: Mapping[str, str], root: str) 
 
 
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+
+
+def _command(command: str, values: Mapping[str, str], root: str, device: str) -> str:
+    """A command as it is typed: for a disk that nobody has mounted, in a chroot of it."""
+    if device and "{root}" in command:
+        command = f"agent rescue --chroot {device} {command.removeprefix('chroot {root} ')}"
+    return fill(command, values, root)
 
 
 def fill(text: str, values: Mapping[str, str], root: str) -> str:

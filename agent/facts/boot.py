@@ -30,11 +30,14 @@ class Boot:
     menu_cmdlines: tuple[str, ...]
     started: Maybe[float]
     menu: tuple[MenuEntry, ...] = ()
+    preset: str = ""  # what the menu calls its default: a number, an id, a title, "1>2" in a submenu
+    chosen: MenuEntry | None = None  # the entry that the preset names
 
     @property
     def default_entry(self) -> MenuEntry | None:
-        """What the menu boots unless somebody chose otherwise: its first entry that is no recovery mode."""
-        return next((entry for entry in self.menu if not entry.recovery), None)
+        """What the menu boots unless somebody chooses otherwise: its preset, or the first entry that is no
+        recovery mode."""
+        return self.chosen or next((entry for entry in self.menu if not entry.recovery), None)
 
     @property
     def ifnames_off(self) -> Maybe[bool]:
@@ -113,6 +116,8 @@ def read(target: Target) -> Boot:
         menu_cmdlines=tuple(entry.text for entry in menu.entries),
         started=_started(target),
         menu=menu.entries,
+        preset=menu.preset,
+        chosen=menu.chosen,
     )
 
 

@@ -7,8 +7,9 @@ shell-like script; only its plain lines are read: what a condition would leave o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from agent.facts import boot_choice
 from agent.facts.shell_words import assignments
 from agent.target import Target
 from agent.unknown import Maybe, Unknown, Why
@@ -36,6 +37,7 @@ class MenuEntry:
     title: str = ""
     source: str = ""
     line: int = 0
+    names: tuple[tuple[str, ...], ...] = ()  # by which a default may call it: number, id and title, a level each
 
     @property
     def recovery(self) -> bool:
@@ -50,15 +52,24 @@ class MenuEntry:
 
 @dataclass(frozen=True)
 class Menu:
-    """``path`` is the menu in force; ``entries`` those it would boot, in its order."""
+    """``path`` is the menu in force; ``entries`` those it would boot, in its order. ``preset`` is what it (or its
+    environment block) calls the default: a number, an id, a title, "1>2" in a submenu; "" when it does not say."""
 
     path: Maybe[str]
     entries: tuple[MenuEntry, ...]
+    preset: str = ""
+
+    @property
+    def chosen(self) -> MenuEntry | None:
+        """The entry that ``preset`` names; None when it names none of those with a kernel."""
+        number = boot_choice.find(self.preset, [entry.names for entry in self.entries])
+        return None if number is None else self.entries[number]
 
     @property
     def default(self) -> MenuEntry | None:
-        """The first entry that is no recovery mode: what boots unless somebody chose otherwise."""
-        return next((entry for entry in self.entries if not entry.recovery), None)
+        """What boots unless somebody chooses otherwise at the console: the preset, or the first entry that is no
+        recovery mode."""
+        return self.chosen or next((entry for entry in self.entries if not entry.recovery), None)
 
 
 def read(target: Target) -> Menu:
@@ -70,8 +81,26 @@ def read(target: Target) -> Menu:
     source = "" if isinstance(path, Unknown) else path
     entries = parse_syslinux(text, source) if source in SYSLINUX else parse_grub(text, source)
     if isinstance(path, Unknown) or re.search(r"^\s*blscfg\b", text, re.MULTILINE):
-        entries = (*_specified(target), *entries)
-    return Menu(path, tuple(_resolved(target, entry) for entry in entries[:COUNT]))
+        first = _specified(target)
+        entries = (*first, *(_shifted(entry, len(first)) for entry in entries))
+    return Menu(path, tuple(_resolved(target, entry) for entry in entries[:COUNT]), _preset(target, source, text))
+
+
+def _preset(target: Target, source: str, text: str) -> str:
+    if source in SYSLINUX:
+        return boot_choice.of_syslinux(text)
+    if source.endswith((".lst", ".conf")):
+        saved = target.text("/boot/grub/default", 4096)
+        return boot_choice.of_legacy(text, "" if isinstance(saved, Unknown) else saved)
+    return boot_choice.of_grub(text, _environment(target))
+
+
+def _shifted(entry: MenuEntry, count: int) -> MenuEntry:
+    """An entry of grub.cfg whose numbers come after those of the specification's entries."""
+    if not entry.names or not entry.names[0][0].isdigit():
+        return entry
+    first = (str(int(entry.names[0][0]) + count), *entry.names[0][1:])
+    return replace(entry, names=(first, *entry.names[1:]))
 
 
 def _in_force(target: Target) -> Maybe[str]:
@@ -88,17 +117,16 @@ _INITRD_LINE = re.compile(r"\s*initrd(?:16|efi)?\s+(.*)")
 def parse_grub(text: str, source: str = "") -> tuple[MenuEntry, ...]:
     """The kernel lines of a grub.cfg (or menu.lst), each with the initrd line that follows it."""
     entries: list[MenuEntry] = []
-    title = ""
+    places = boot_choice.Places()
     for number, line in enumerate(text.split("\n"), start=1):
-        heading = re.match(r"""\s*(?:menuentry\s+(?:'([^']*)'|"([^"]*)")|title\s+(.+))""", line)
-        if heading:
-            title = next((group for group in heading.groups() if group is not None), "").strip()
+        if places.took(line):
             continue
         kernel = _KERNEL_LINE.match(line)
         if kernel and len(entries) < COUNT:
             path = _path(kernel.group(1))
             if "memtest" not in path and "ipxe" not in path:
-                entries.append(MenuEntry(path, kernel.group(2).strip(), "", title, source, number))
+                options = kernel.group(2).strip()
+                entries.append(MenuEntry(path, options, "", places.title, source, number, places.names))
             continue
         initrd = _INITRD_LINE.match(line)
         if initrd and entries and not entries[-1].initrd:
@@ -117,11 +145,12 @@ def parse_syslinux(text: str, source: str = "") -> tuple[MenuEntry, ...]:
             title = rest
         elif word.upper() in ("KERNEL", "LINUX") and len(entries) < COUNT:
             if not rest.endswith((".c32", ".bin")):
-                entries.append(MenuEntry(_path(rest.split()[0]) if rest else "", "", "", title, source, number))
+                path = _path(rest.split()[0]) if rest else ""
+                entries.append(MenuEntry(path, "", "", title, source, number, ((title,),)))
         elif word.upper() == "APPEND" and entries and entries[-1].title == title:
             last = entries[-1]
             found = re.search(r"(?:^|\s)initrd=(\S+)", rest)
-            entries[-1] = MenuEntry(last.kernel, rest, last.initrd, title, source, last.line)
+            entries[-1] = replace(last, options=rest)
             if found:
                 entries[-1] = _with_initrd(entries[-1], found.group(1).replace(",", " "))
         elif word.upper() == "INITRD" and entries and entries[-1].title == title:
@@ -133,7 +162,7 @@ def _with_initrd(entry: MenuEntry, text: str) -> MenuEntry:
     """An entry with the initrd of its line: the last one, for microcode comes before it."""
     paths = [_path(word) for word in text.split()]
     chosen = next((path for path in reversed(paths) if "$" not in path), "")
-    return MenuEntry(entry.kernel, entry.options, chosen, entry.title, entry.source, entry.line)
+    return replace(entry, initrd=chosen)
 
 
 def _path(word: str) -> str:
@@ -163,7 +192,10 @@ def _specified(target: Target) -> tuple[MenuEntry, ...]:
             entry = _with_initrd(entry, " ".join(fields.get("initrd", [])))
             found.append((_version_key(fields.get("version", [""])[-1] or path), entry))
     found.sort(key=lambda item: item[0], reverse=True)
-    return tuple(entry for _, entry in found)
+    return tuple(
+        replace(entry, names=((str(number), entry.source.rsplit("/", 1)[1][: -len(".conf")], entry.title),))
+        for number, (_, entry) in enumerate(found)
+    )
 
 
 def _version_key(text: str) -> tuple[object, ...]:
@@ -188,14 +220,7 @@ def _expanded(options: str, variables: dict[str, str]) -> str:
 
 def _resolved(target: Target, entry: MenuEntry) -> MenuEntry:
     """Paths as the target has them: a menu counts from its own filesystem, which may be /boot itself."""
-    return MenuEntry(
-        _below_boot(target, entry.kernel),
-        entry.options,
-        _below_boot(target, entry.initrd),
-        entry.title,
-        entry.source,
-        entry.line,
-    )
+    return replace(entry, kernel=_below_boot(target, entry.kernel), initrd=_below_boot(target, entry.initrd))
 
 
 def _below_boot(target: Target, path: str) -> str:

@@ -21,6 +21,9 @@ class BlockDevice:
     names: tuple[str, ...]
     type: str = ""  # filesystem type, "swap", "LVM2_member" ...
     size: int = 0  # bytes
+    kind: str = ""  # disk, part, lvm, raid1, crypt, rom, loop ... (lsblk's TYPE)
+    read_only: bool = False
+    number: str = ""  # major:minor
 
 
 def read(target: Target) -> Maybe[tuple[BlockDevice, ...]]:
@@ -58,11 +61,18 @@ def parse(record: Json) -> tuple[BlockDevice, ...]:
             BlockDevice(
                 path,
                 tuple(dict.fromkeys((path, *names))),
-                kind if isinstance(kind, str) else "",
+                _text(kind),
                 size if isinstance(size, int) else 0,
+                _text(item.get("kind")),
+                item.get("read_only") is True,
+                _text(item.get("number")),
             )
         )
     return tuple(devices)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def find(devices: tuple[BlockDevice, ...], spec: str) -> BlockDevice | None:

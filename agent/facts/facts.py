@@ -11,26 +11,38 @@ from agent.facts import (
     distro,
     dns,
     helper,
+    initrd_decode,
+    initrd_files,
+    kernel_files,
     live_network,
     managers,
     packages,
     services,
     ssh,
     storage,
+    superblock,
 )
+from agent.facts.filesystem import Check
 from agent.facts.netconfig import readers
 from agent.facts.netconfig.model import Manager, ManagerConfig
 from agent.facts.network import Link, Neighbour, Route, RoutingRule
 from agent.target import Target
 from agent.unknown import Maybe
 
+DECODING = 1.0  # seconds for the initrd of a running host
+
 
 class Facts:
     """Lazy facts of a target. Reading one never changes the target, and never raises."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, check: Check | None = None) -> None:
+        """``check``: what a look at the unmounted filesystem of the root has shown, where there was one."""
         self.target = target
+        self.check = check
+        self.repaired: Mapping[str, float] = {}  # by rule id: logs older than this (seconds since the epoch) are over
         self._units: dict[str, services.Unit] = {}
+        self._images: dict[str, Maybe[kernel_files.Image]] = {}
+        self._initrds: dict[str, Maybe[initrd_files.Initrd]] = {}
 
     # -- who it is
     @cached_property
@@ -50,6 +62,19 @@ class Facts:
     def boot(self) -> boot.Boot:
         """Kernels and modules on disk, command line, GRUB's configuration, when this boot began."""
         return boot.read(self.target)
+
+    def kernel_image(self, path: str) -> Maybe[kernel_files.Image]:
+        """A kernel on disk, read to its end."""
+        if path not in self._images:
+            self._images[path] = kernel_files.read(self.target, path)
+        return self._images[path]
+
+    def initrd(self, path: str) -> Maybe[initrd_files.Initrd]:
+        """An initrd on disk, read to its end. On a host that runs its decoders get less time: it has booted once."""
+        if path not in self._initrds:
+            seconds = DECODING if self.target.live else initrd_decode.SECONDS
+            self._initrds[path] = initrd_files.read(self.target, path, seconds)
+        return self._initrds[path]
 
     # -- live network
     @cached_property
@@ -107,6 +132,11 @@ class Facts:
     def devices(self) -> Maybe[tuple[devices.BlockDevice, ...]]:
         """Block devices of the target: live, or from the rescue system that holds its disks."""
         return devices.read(self.target)
+
+    @cached_property
+    def superblocks(self) -> tuple[superblock.Filesystem, ...]:
+        """The target's own filesystems by their superblocks, its root first; none where no disk shows."""
+        return superblock.own(self.target, self.mounts, self.fstab, self.devices)
 
     @cached_property
     def memory(self) -> Maybe[storage.Memory]:

@@ -91,7 +91,7 @@ def read(target: Target, distro: Distro) -> Packages:
                 states.update(newer)
     packages = Packages(system, states, pending)
     if target.live and (pending or packages.half_done()):
-        return Packages(system, states, pending, _busy(target))
+        return Packages(system, states, pending, at_work(target))
     return packages
 
 
@@ -170,13 +170,34 @@ def _pending(target: Target) -> tuple[str, ...]:
     return tuple(f"{UPDATES}/{name}" for name in names if name.isdecimal())[:UPDATE_FILES]
 
 
-def _busy(target: Target) -> tuple[str, ...]:
-    programs = ("dpkg", "apt", "apt-get", "aptitude", "unattended-upgr", "do-release-upgr", "packagekitd")
+_PROGRAMS = frozenset(
+    (
+        "dpkg",
+        "apt",
+        "apt-get",
+        "aptitude",
+        "unattended-upgr",
+        "do-release-upgr",
+        "packagekitd",
+        "dnf",
+        "dnf5",
+        "yum",
+        "zypper",
+        "rpm",
+        "leapp",
+        "pacman",
+        "apk",
+    )
+)
+
+
+def at_work(target: Target) -> tuple[str, ...]:
+    """Package programs that run on the live host right now; none on a disk."""
     found: set[str] = set()
-    names = target.list("/proc")
+    names = target.list("/proc") if target.live else ()
     for name in () if isinstance(names, Unknown) else names:
         if name.isdecimal():
             comm = target.text(f"/proc/{name}/comm", 256)
-            if not isinstance(comm, Unknown) and comm.strip() in programs:
+            if not isinstance(comm, Unknown) and comm.strip() in _PROGRAMS:
                 found.add(comm.strip())
     return tuple(sorted(found))

@@ -37,6 +37,17 @@ class Sshd:
 
 
 @dataclass(frozen=True)
+class Directive:
+    """One line of sshd_config(5). ``matched``: it stands in a Match block, and is true for some logins only."""
+
+    path: str
+    line: int
+    keyword: str  # in lower case
+    values: tuple[str, ...]
+    matched: bool = False
+
+
+@dataclass(frozen=True)
 class Listen:
     """What sshd_config(5) says of where to listen."""
 
@@ -100,7 +111,10 @@ def parse(target: Target, path: str, options: tuple[int, ...] = ()) -> Listen:
     unread: list[str] = []
     ports: list[int] = []
     addresses: list[str] = []
-    for keyword, value in _directives(target, path, unread, 0, [0]) if path else ():
+    for one in directives(target, path, unread):
+        keyword, value = one.keyword, one.values[0] if one.values else ""
+        if one.matched:
+            continue
         if keyword == "port" and value.isdecimal() and 0 < int(value[:6]) < 65536:
             ports.append(int(value))
         elif keyword == "listenaddress" and value:
@@ -114,9 +128,17 @@ def parse(target: Target, path: str, options: tuple[int, ...] = ()) -> Listen:
     return Listen(tuple(dict.fromkeys(wanted or ports)), tuple(addresses), tuple(unread), given or bool(options))
 
 
+def directives(target: Target, path: str, unread: list[str]) -> Iterator[Directive]:
+    """The lines of an sshd_config and of those that it includes, in sshd's order.
+
+    ``unread`` takes the reasons of files that could not be read. A Match block ends with its file.
+    """
+    return _directives(target, path, unread, 0, [0], False) if path else iter(())
+
+
 def _directives(
-    target: Target, path: str, unread: list[str], depth: int, count: list[int]
-) -> Iterator[tuple[str, str]]:
+    target: Target, path: str, unread: list[str], depth: int, count: list[int], matched: bool
+) -> Iterator[Directive]:
     count[0] += 1
     if depth > DEPTH or count[0] > FILES:
         return
@@ -125,20 +147,18 @@ def _directives(
         if depth or not text.absent:
             unread.append(text.reason)
         return
-    for line in text.split("\n"):
+    for number, line in enumerate(text.split("\n"), start=1):
         words = _words(line)
         if not words:
             continue
         keyword = words[0].lower()
-        if keyword == "match":
-            return
+        matched = matched or keyword == "match"
+        yield Directive(path, number, keyword, tuple(words[1:]), matched)
         if keyword == "include":
             for pattern in words[1:]:
                 full = pattern if pattern.startswith("/") else posixpath.join("/etc/ssh", pattern)
                 for found in target.glob(full):
-                    yield from _directives(target, found, unread, depth + 1, count)
-        elif len(words) > 1:
-            yield keyword, words[1]
+                    yield from _directives(target, found, unread, depth + 1, count, matched)
 
 
 def _words(line: str) -> list[str]:
@@ -146,9 +166,9 @@ def _words(line: str) -> list[str]:
     line = line.strip()
     if not line or line.startswith("#"):
         return []
-    match = re.match(r"([A-Za-z0-9]+)[ \t]*=?[ \t]*(.*)", line)
-    if match is None:
-        return []
+    match = re.match(r"\"?([A-Za-z0-9]+)\"?[ \t]*=?[ \t]*(.*)", line)
+    if match is None:  # what is left of a merge, say: sshd takes it for a keyword that it does not know
+        return [] if line.startswith("=") else line.split()
     rest = re.findall(r'"([^"]*)"|(#.*)|([^\s"]+)', match.group(2))
     words = [match.group(1)]
     for quoted, comment, bare in rest:

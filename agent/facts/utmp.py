@@ -1,4 +1,4 @@
-"""utmp(5) records, for one question: when did the newest boot begin?"""
+"""utmp(5) records: when the boots began and ended, how far they came."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agent.target import Target
 from agent.unknown import Maybe, Unknown, Why
 
-BOOT_TIME = 2  # ut_type
+RUN_LEVEL, BOOT_TIME, USER = 1, 2, 7  # ut_type
 FILES = ("/var/log/wtmp", "/var/log/wtmp.1")
 TAIL = 4 * 1024 * 1024  # bytes from the end; a hundred thousand times as much as one boot's records
 _FIRST = 631152000  # 1990: an earlier time is no time
@@ -35,7 +35,7 @@ def newest_boot(target: Target) -> Maybe[float]:
     """Seconds since the epoch of the last BOOT_TIME record in wtmp or its newest rotation."""
     reason = Unknown("no boot record in /var/log/wtmp", Why.ABSENT)
     for path in FILES:
-        data = _tail(target, path)
+        data = tail(target, path)
         if isinstance(data, Unknown):
             if not data.absent:
                 reason = data
@@ -48,18 +48,39 @@ def newest_boot(target: Target) -> Maybe[float]:
 
 def boot_times(data: bytes) -> tuple[float, ...]:
     """Times of the boot records, in the file's order; ``data`` begins and ends with whole records."""
+    return tuple(record.time for record in records(data) if record.kind == BOOT_TIME)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record: ``kind`` is ut_type, ``pid`` ut_pid (of a run level: the level's letter), ``user`` ut_user."""
+
+    kind: int
+    pid: int
+    user: str
+    time: float
+
+
+def records(data: bytes) -> tuple[Record, ...]:
+    """The records of boots, run levels and logins with a time that can be one, in the file's order."""
     for layout in LAYOUTS:
         if len(data) % layout.size:
             continue
-        records = [data[start : start + layout.size] for start in range(0, len(data), layout.size)]
-        if all(_sane(record, layout) for record in records):
+        raw = [data[start : start + layout.size] for start in range(0, len(data), layout.size)]
+        if all(_sane(record, layout) for record in raw):
+            found = (_record(record, layout) for record in raw)
             return tuple(
-                float(layout.seconds.unpack_from(record, layout.offset)[0])
-                for record in records
-                if struct.unpack_from("<h", record)[0] == BOOT_TIME
-                and _FIRST < layout.seconds.unpack_from(record, layout.offset)[0] < _LAST
+                record
+                for record in found
+                if record.kind in (RUN_LEVEL, BOOT_TIME, USER) and _FIRST < record.time < _LAST
             )
     return ()
+
+
+def _record(raw: bytes, layout: _Layout) -> Record:
+    kind, pid = struct.unpack_from("<hxxi", raw)
+    user = raw[44:76].split(b"\0")[0].decode("utf-8", "replace")
+    return Record(kind, pid, user, float(layout.seconds.unpack_from(raw, layout.offset)[0]))
 
 
 def _sane(record: bytes, layout: _Layout) -> bool:
@@ -68,7 +89,7 @@ def _sane(record: bytes, layout: _Layout) -> bool:
     return 0 <= kind <= 9 and 0 <= seconds < _LAST
 
 
-def _tail(target: Target, path: str) -> Maybe[bytes]:
+def tail(target: Target, path: str) -> Maybe[bytes]:
     """The last records of a file, cut at a multiple of both record sizes."""
     stat = target.stat(path)
     if isinstance(stat, Unknown):

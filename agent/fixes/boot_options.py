@@ -273,18 +273,17 @@ def rebuild_initrds(facts: Facts, needed: bool) -> Rebuild:
         if isinstance(facts.target.find_program(tool), Unknown):
             continue
         command = " ".join((tool, *words))
-        if not needed and not facts.target.live and _selects(facts.target, tool):
+        if not needed and not facts.target.live and (tool != "update-initramfs" or selects(facts.target)):
             return Rebuild(None, command, "it selects modules by the machine that it runs on")
         aside = _other_folders(found)
         why = "builds the initrds anew, with the changed names in them"
         run = Run((tool, *words), why, (*keeps, *aside), timeout=REBUILD_TIME, required=needed)
-        return Rebuild(run, command, "", _post_update(facts.target))
+        return Rebuild(run, command, "", post_update(facts.target))
     return Rebuild(None, "", "no tool that builds an initrd was found")
 
 
-def _selects(target: Target, tool: str) -> bool:
-    if tool != "update-initramfs":
-        return True
+def selects(target: Target) -> bool:
+    """Does initramfs-tools put in what the machine needs that it runs on (MODULES=dep), and nothing else?"""
     folder = "/etc/initramfs-tools"
     paths = (f"{folder}/initramfs.conf", *target.glob(f"{folder}/conf.d/*"))
     texts = (target.text(path) for path in paths)
@@ -297,7 +296,8 @@ def _other_folders(found: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{folder}/init*" for folder in sorted(folders) if folder != "/boot")
 
 
-def _post_update(target: Target) -> tuple[str, ...]:
+def post_update(target: Target) -> tuple[str, ...]:
+    """A warning about programs that update-initramfs starts when it has ended; none where there are none."""
     names = [path.rpartition("/")[2] for path in target.glob("/etc/initramfs/post-update.d/*")]
     if not names:
         return ()

@@ -76,6 +76,13 @@ def _refusal(request: Request) -> Refusal | None:
         return Refusal(
             packages.dpkg_states.reason, "an older copy: /var/lib/dpkg/status-old, /var/backups/dpkg.status*"
         )
+    lost = next((one.values["lost"] for one in request.findings if one.values.get("lost")), "")
+    if lost:
+        status = "/var/lib/dpkg/status"
+        hint = (
+            f"put the older copy back first: cp -p {lost} {status}" if lost != "-" else "an older copy has to be found"
+        )
+        return Refusal(f"{status} names no package: there is nothing that dpkg could configure", hint)
     if isinstance(facts.target.find_program("dpkg"), Unknown):
         return Refusal("the program dpkg itself is missing on this disk")
     holder = packages.busy[0] if packages.busy else _lock_holder(facts.target)

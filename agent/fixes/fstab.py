@@ -139,7 +139,7 @@ def _refused(facts: Facts, kept: list[FstabEntry]) -> Refusal:
     return Refusal(
         f"line {entry.line} of {PATH} is the line for {what}, which this fix never touches",
         f"give it the right device and options by hand: blkid lists the disks, and line {entry.line} says"
-        f" {entry.spec or 'nothing'}; findmnt --verify --tab-file {facts.target.root.rstrip('/')}{PATH} checks it",
+        f" {entry.spec or 'nothing'}; findmnt --verify --tab-file {facts.target.place.rstrip('/')}{PATH} checks it",
     )
 
 

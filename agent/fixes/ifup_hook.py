@@ -87,7 +87,7 @@ def _named(request: Request, failing: dict[str, str]) -> tuple[str, ...] | Refus
 
 def _inside(request: Request) -> str:
     """The name as the target has it: a path may have been given with the mounted root before it."""
-    root = request.facts.target.root.rstrip("/")
+    root = request.facts.target.place.rstrip("/")
     inside = request.name[len(root) :] if root and request.name.startswith(f"{root}/") else request.name
     return inside.rstrip("/")
 

@@ -51,6 +51,7 @@ class Fix:
     argument: str = ""  # metavar, when the flag takes a name: "NAME"
     verify: Callable[[Request], str] | None = None
     live_only: bool = False
+    on_device: bool = False  # works on the unmounted disk itself, before anything in its tree
     after_change: bool = False  # a change made or undone in this boot is proof enough: it has to take effect
 
     @property

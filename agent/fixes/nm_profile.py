@@ -86,7 +86,7 @@ def _refused(request: Request) -> Refusal:
         if path:
             return Refusal(
                 f"{path} is not refused for its owner or mode: {problem.rpartition(': ')[2] or problem}",
-                f"correct the file: nano {request.facts.target.root.rstrip('/')}{path}",
+                f"correct the file: nano {request.facts.target.place.rstrip('/')}{path}",
             )
     return Refusal("no keyfile is refused for its owner or mode", "agent scan shows what stands now")
 

@@ -11,6 +11,7 @@ from agent.diagnosis.model import Finding, Status, Verdict
 from agent.facts.facts import Facts
 from agent.fixes.model import Fix, Planned, Refusal, Request
 from agent.fixes.registry import FIXES
+from agent.target import Mode, Target
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,10 @@ def look(facts: Facts, findings: Sequence[Finding], fixes: Sequence[Fix] = FIXES
             withheld.append(Withheld(fix, finding, planned))
             continue
         flag = f"{fix.flag}={choice}" if choice else fix.flag
-        command = invocation("fix", flag, *([name] if name else []), root=facts.target.root, backup_dir=backup_dir)
-        undo = invocation("undo", root=facts.target.root, backup_dir=backup_dir)
+        command = invocation("fix", flag, *([name] if name else []), root=facts.target.name, backup_dir=backup_dir)
+        undo = invocation("undo", root=facts.target.name, backup_dir=backup_dir)
+        if fix.on_device:
+            undo = invocation("undo", fix.name, backup_dir=backup_dir)
         offered.append(Offer(fix, finding, name, command, undo, planned, choice))
     return Offers(tuple(offered), tuple(withheld))
 
@@ -105,14 +108,19 @@ def _can_be_undone(plan: Plan) -> bool:
 
 def _planned(fix: Fix, request: Request) -> Planned:
     if fix.live_only and not request.facts.target.live:
-        return not_live(fix)
+        return not_live(fix, request.facts.target)
     try:
         return fix.plan(request)
     except Exception as error:  # noqa: BLE001 - one fix that can't plan must not end a scan
         return Refusal(f"its plan could not be made: {type(error).__name__}: {error}")
 
 
-def not_live(fix: Fix) -> Refusal:
+def not_live(fix: Fix, target: Target) -> Refusal:
+    if target.mode is Mode.CHROOT:
+        return Refusal(
+            f"you are inside a chroot: {fix.flag} would act on the rescue system",
+            "leave it with exit, boot the host from this disk, log in at Lish, and run it there",
+        )
     return Refusal(
         f"{fix.flag} works on the running host only",
         "boot the host, log in at Lish, and run it there",
@@ -120,9 +128,11 @@ def not_live(fix: Fix) -> Refusal:
 
 
 def invocation(verb: str, *words: str, root: str = "/", backup_dir: str = "") -> str:
-    """A command as it is to be typed again: with the root that was named, and quoted for a shell."""
+    """A command as it is to be typed again: with the root or the disk that was named, and quoted for a shell."""
     line = ["agent", verb, *words]
-    if root not in ("", "/"):
+    if root.startswith("/dev/"):
+        line += ["--device", root]
+    elif root not in ("", "/"):
         line += ["--root", root]
     if backup_dir:
         line += ["--backup-dir", backup_dir]

@@ -74,7 +74,7 @@ def answer(wish: Wish, case: Case) -> Answer:
     """The plan; or why there is none."""
     fix = wish.fix
     if fix.live_only and not case.facts.target.live:
-        return not_live(fix)
+        return not_live(fix, case.facts.target)
     evaluated = case.evaluated(fix)
     findings = confirmed(evaluated)
     forced = wish.forced or (fix.after_change and _changed_in_this_boot(fix, case.facts.target))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from agent.fixes import (
     dpkg,
+    fsck,
     fstab,
     ifup_hook,
+    initramfs,
     interface_names,
     iptables,
     networkd,
@@ -19,7 +21,9 @@ from agent.fixes.model import Fix
 
 # By the layer of each one's first rule; restarting the network comes last, for it makes the others take effect.
 FIXES: tuple[Fix, ...] = (
+    fsck.FIX,
     fstab.FIX,
+    initramfs.FIX,
     dpkg.FIX,
     interface_names.FIX,
     persistent_net.FIX,

@@ -13,20 +13,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
+from agent.logs.boots import SIGN_KEYS, SIGNS_KEPT, of_journal
 from agent.logs.collect import KEEP, Collector
 from agent.logs.journal_file import JournalHeader, header
-from agent.logs.journal_readers import Raw, read_entries
+from agent.logs.journal_readers import OwnJournalctl, Raw, Reading, read_by, read_entries
 from agent.logs.lines import Hit, windows
 from agent.logs.model import Entry, Found, Hits, Match, Trust, Unchecked
-from agent.logs.plan import Plan
+from agent.logs.plan import BOOT, Plan
 from agent.target import Target
-from agent.unknown import Unknown
+from agent.unknown import Maybe, Unknown, Why
 
 FOLDERS = ("/run/log/journal", "/var/log/journal")
 BATCH = 4096  # entries whose messages are searched at once
 BUDGET = 120.0  # seconds for all journals together
 MOST_FILES = 500
 MACHINE = re.compile(r"[0-9a-f]{32}(?:\..{1,200})?")  # a machine id, and a namespace of it
+SIGNS = frozenset((BOOT.key, *SIGN_KEYS))  # what boots are told by: kept for every boot, not the newest alone
 SYSTEM = re.compile(r"system(?:@.{1,200})?\.journal~?")
 
 
@@ -63,8 +65,12 @@ def search_journal(
     plan: Plan,
     since: float | None = None,
     say: Callable[[str], None] = lambda step: None,
+    own: OwnJournalctl | None = None,
 ) -> tuple[Found, float | None]:
-    """Searches the system journals. Also gives when the newest boot began, if the journal tells."""
+    """Searches the system journals. Also gives when the newest boot began, if the journal tells.
+
+    ``own``: the target's journalctl, for files whose format is newer than this machine's readers.
+    """
     unchecked: list[Unchecked] = []
     sources: list[str] = []
     boots = _Boots()
@@ -80,7 +86,7 @@ def search_journal(
                 unchecked.append(Unchecked(file.path, "left out: the journals took too long to read"))
                 continue
             say(f"searching {file.path}")
-            reading = _search_file(target, file, plan, since, boots, ends)
+            reading = _search_file(target, file, plan, since, boots, ends, own)
             total += reading.entries
             sources.append(file.path)
             matches += reading.matches
@@ -89,9 +95,11 @@ def search_journal(
             if reading.problem:
                 unchecked.append(Unchecked(file.path, reading.problem))
     order = boots.order(_current_boot(target))
-    hits = _merge(matches, counts, order)
+    signs = [(match, boot) for match, boot in matches if match.key in SIGNS]
+    hits = _merge([(match, boot) for match, boot in matches if match.key not in SIGN_KEYS], counts, order)
     began = [boots.oldest[boot] for boot, number in order.items() if number == 0]
-    return Found(hits, tuple(unchecked), tuple(sources), total), began[0] if began else None
+    seen = of_journal(order, boots.oldest, boots.newest, signs)
+    return Found(hits, tuple(unchecked), tuple(sources), total, seen), began[0] if began else None
 
 
 def _files(target: Target, stack: ExitStack, unchecked: list[Unchecked]) -> Iterable[_File]:
@@ -149,14 +157,47 @@ class _Result:
     problem: str = ""
 
 
-def _search_file(target: Target, file: _File, plan: Plan, since: float | None, boots: _Boots, ends: float) -> _Result:
-    result = _Result()
-    reading = read_entries(target, file.stream)
+def _search_file(
+    target: Target,
+    file: _File,
+    plan: Plan,
+    since: float | None,
+    boots: _Boots,
+    ends: float,
+    own: OwnJournalctl | None = None,
+) -> _Result:
+    reading = _reading(target, file, own)
     if isinstance(reading, Unknown):
-        result.problem = f"can't be read: {reading.reason}"
+        return _Result(problem=f"can't be read: {reading.reason}")
+    result = _read_through(reading, file, plan, since, boots, ends)
+    if result.entries or own is None:
         return result
+    # An old library leaves out a file of a newer format (systemd 246, 252) without a word.
+    again = read_by(own, file.path)
+    return result if isinstance(again, Unknown) else _read_through(again, file, plan, since, boots, ends)
+
+
+def _reading(target: Target, file: _File, own: OwnJournalctl | None) -> Maybe[Reading]:
+    """By this machine's readers; else by the target's own, where that may be asked."""
+    reading = (
+        Unknown(f"its format is newer than this system's journalctl: {file.header.unsupported}", Why.UNREADABLE)
+        if file.header.unsupported
+        else read_entries(target, file.stream)
+    )
+    if own is None or not isinstance(reading, Unknown):
+        return reading
+    again = read_by(own, file.path)
+    if isinstance(again, Unknown):
+        return Unknown(f"{reading.reason}; nor by the disk's own programs: {again.reason}", Why.UNREADABLE)
+    return again
+
+
+def _read_through(
+    reading: Reading, file: _File, plan: Plan, since: float | None, boots: _Boots, ends: float
+) -> _Result:
+    result = _Result()
     stopped = ""
-    collector = Collector(plan)
+    collector = Collector(plan, dict.fromkeys(SIGNS, SIGNS_KEPT))
     found: dict[str, str] = {}  # cursor to boot
     batch: list[Raw] = []
     try:

@@ -28,6 +28,7 @@ class JournalHeader:
     newest: float
     missing: int
     unclean: bool  # it was open when the host died
+    unsupported: str = ""  # why readers that know no more of the format than we do can't read it
 
 
 def header(stream: BinaryIO) -> Maybe[JournalHeader]:
@@ -42,9 +43,8 @@ def header(stream: BinaryIO) -> Maybe[JournalHeader]:
     if data[:8] != SIGNATURE:
         return Unknown("its header is damaged (no signature)", Why.UNREADABLE)
     (incompatible,) = struct.unpack_from("<I", data, 12)
-    if incompatible & ~KNOWN_FEATURES:
-        return Unknown(f"uses an unsupported feature (flags {incompatible:#x})", Why.UNREADABLE)
+    unsupported = f"uses an unsupported feature (flags {incompatible:#x})" if incompatible & ~KNOWN_FEATURES else ""
     header_size, arena_size = struct.unpack_from("<QQ", data, 88)
     (entries,) = struct.unpack_from("<Q", data, 152)
     (newest,) = struct.unpack_from("<Q", data, 192)
-    return JournalHeader(entries, newest / 1e6, max(0, header_size + arena_size - size), data[16] == 1)
+    return JournalHeader(entries, newest / 1e6, max(0, header_size + arena_size - size), data[16] == 1, unsupported)

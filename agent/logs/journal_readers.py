@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from agent.target import Target
+from agent.target import Output, Target
 from agent.unknown import Maybe, Unknown, Why
 
 FIELDS = ("_TRANSPORT", "_UID", "_PID", "_SYSTEMD_UNIT", "_COMM", "_EXE", "UNIT")
@@ -39,6 +39,11 @@ class Reading:
     entries: Iterator[Raw]
     close: Callable[[], None]
     most: int = 0
+
+
+# A journalctl that is not the machine's own: what it gives for a file, named by its path in the target, as
+# ``asked_of_journalctl`` words it. Whoever calls the search hands one in, where the target's may be run.
+OwnJournalctl = Callable[[str], Maybe[Output]]
 
 
 def read_entries(target: Target, stream: BinaryIO) -> Maybe[Reading]:
@@ -149,21 +154,34 @@ def _field(reader: _Reader, name: str) -> bytes | None:
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
 
 
-def _command(target: Target, stream: BinaryIO) -> Maybe[Reading]:
-    argv = [
+def asked_of_journalctl(file: str) -> tuple[str, ...]:
+    """The command for a file's newest entries."""
+    return (
         "journalctl",
-        f"--file=/proc/{os.getpid()}/fd/{stream.fileno()}",
+        f"--file={file}",
         "--output=json",
         f"--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_BOOT_ID,{','.join(FIELDS)}",
         "--all",
         "--no-pager",
         "--quiet",
         f"--lines={JOURNALCTL_ENTRIES}",
-    ]
-    output = target.run(argv, timeout=JOURNALCTL_SECONDS, limit=JOURNALCTL_BYTES)
+    )
+
+
+def _command(target: Target, stream: BinaryIO) -> Maybe[Reading]:
+    argv = asked_of_journalctl(f"/proc/{os.getpid()}/fd/{stream.fileno()}")
+    return _read(target.run(argv, timeout=JOURNALCTL_SECONDS, limit=JOURNALCTL_BYTES))
+
+
+def read_by(own: OwnJournalctl, path: str) -> Maybe[Reading]:
+    """As read_entries does, by the target's own journalctl, which knows the format that its journald writes."""
+    return _read(own(path))
+
+
+def _read(output: Maybe[Output]) -> Maybe[Reading]:
     if isinstance(output, Unknown):
         return output
-    if output.exit != 0 or not output.stdout.strip():
+    if (output.exit != 0 and not output.truncated) or not output.stdout.strip():
         reason = output.stderr.strip().split("\n")[0] or "it gave no entries"
         return Unknown(f"journalctl: {reason}", Why.UNREADABLE)
     return Reading(_command_entries(output.stdout), lambda: None, JOURNALCTL_ENTRIES)

@@ -89,6 +89,34 @@ class Unchecked:
 
 
 @dataclass(frozen=True)
+class Sign:
+    """A message that tells how a boot went: one of the names in agent/logs/boots.py, and when it was said."""
+
+    name: str
+    time: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class BootSeen:
+    """One boot that a log tells of. ``number`` is 0 for the newest, -1 for the one before.
+
+    ``id`` is journald's ("" in text logs). ``first`` and ``last`` are the times of its first and last message,
+    in seconds since the epoch. ``whole``: its first message is the boot's own, no rotation took it. ``trusted``:
+    the journal vouches for who said the signs; into a text log anybody may write.
+    """
+
+    id: str
+    number: int
+    first: float | None
+    last: float | None
+    signs: tuple[Sign, ...]  # oldest first
+    whole: bool = False
+    trusted: bool = False
+    source: str = "journal"
+
+
+@dataclass(frozen=True)
 class Found:
     """The result of one search through all sources."""
 
@@ -96,6 +124,7 @@ class Found:
     unchecked: tuple[Unchecked, ...]
     sources: tuple[str, ...]  # what was read
     entries: int = 0  # lines and journal entries looked at
+    boots: tuple[BootSeen, ...] = ()  # newest first; the journal's, or where there is none those of a text log
 
 
 def merge(parts: Sequence[Found]) -> Found:
@@ -110,4 +139,5 @@ def merge(parts: Sequence[Found]) -> Found:
         tuple(item for part in parts for item in part.unchecked),
         tuple(source for part in parts for source in part.sources),
         sum(part.entries for part in parts),
+        next((part.boots for part in parts if part.boots), ()),
     )

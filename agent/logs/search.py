@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from agent.logs.boots import SIGNS
 from agent.logs.journal import search_journal
+from agent.logs.journal_readers import OwnJournalctl
 from agent.logs.model import Entry, Found, Hits, Match, Pattern, Unchecked, merge
 from agent.logs.plan import MARKS, Plan
 from agent.logs.text import search_texts
@@ -19,11 +21,12 @@ def search(
     patterns: Sequence[Pattern],
     since: float | None = None,
     progress: Callable[[str], None] | None = None,
+    own: OwnJournalctl | None = None,
 ) -> Found:
-    """journald's files and the text logs. ``since`` in seconds since the epoch."""
+    """journald's files and the text logs. ``since`` in seconds since the epoch. ``own``: see search_journal."""
     say = progress or (lambda step: None)
-    plan = Plan((*patterns, *MARKS))
-    journal, began = search_journal(target, plan, since, say)
+    plan = Plan((*patterns, *MARKS, *SIGNS))
+    journal, began = search_journal(target, plan, since, say, own)
     texts = search_texts(target, plan, since, say)
     if began is not None:
         texts = _dated(texts, began)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timezone, tzinfo
+from datetime import tzinfo
 from typing import BinaryIO
-from zoneinfo import ZoneInfo
 
 from agent.logs import compressed
-from agent.logs.boots import Mark, Timeline, boundaries
+from agent.logs.boots import SIGN_KEYS, SIGNS_KEPT, Mark, Timeline, boundaries, of_texts
 from agent.logs.collect import Collector
 from agent.logs.extents import LIMIT, Extents
 from agent.logs.header import Header, parse, when
@@ -20,6 +18,7 @@ from agent.logs.lines import Readable, candidates
 from agent.logs.model import Entry, Found, Hits, Match, Unchecked
 from agent.logs.plan import BOOT, LOGGER, Plan
 from agent.target import Stat, Target
+from agent.target.zone import zone
 from agent.unknown import Unknown, Why
 
 NAMES = ["messages", "syslog", "kern.log", "dmesg", "boot.log", "daemon.log", "auth.log", "secure"]
@@ -73,18 +72,6 @@ def _age(turn: str | None) -> tuple[int, str]:
     return (1, "".join(chr(ord("z") - int(char)) if char.isdigit() else char for char in turn))
 
 
-def zone(target: Target) -> tzinfo:
-    """The target's own time zone; UTC where it can't be told."""
-    stream = target.open("/etc/localtime")
-    if isinstance(stream, Unknown):
-        return timezone.utc
-    try:
-        with stream:
-            return ZoneInfo.from_file(stream)
-    except (ValueError, OSError, EOFError, IndexError, struct.error, MemoryError):  # whatever a damaged one does
-        return timezone.utc
-
-
 def search_texts(
     target: Target,
     plan: Plan,
@@ -119,7 +106,7 @@ def search_texts(
                 searched.append(one)
                 sources.append(file.path)
                 lines += one.lines
-        timeline.add([mark for one in reversed(searched) for mark in one.marks])
+        timeline.add([mark for one in reversed(searched) for mark in one.marks], family[0].path)
         families.append(searched)
     merged: dict[str, Hits] = {}
     for searched in families:
@@ -137,7 +124,9 @@ def search_texts(
                     if before is None
                     else Hits(key, before.count + numbered.count, before.matches + numbered.matches)
                 )
-    return Found(merged, tuple(unchecked), tuple(sources), lines)
+    signs = [match for key in SIGN_KEYS if key in merged for match in merged.pop(key).matches]
+    boots = of_texts(timeline, signs)
+    return Found(merged, tuple(unchecked), tuple(sources), lines, boots)
 
 
 @dataclass(frozen=True)
@@ -192,7 +181,9 @@ def search_file(
         whole = not (isinstance(readable, Extents) and readable.left_out)
         limited = _Limited(readable, MOST_TEXT, ends)
         source: Readable = Uncoloured(limited) if _console(path) else limited
-        collector = Collector(plan, {BOOT.key: MOST_BOOTS, LOGGER.key: MOST_BOOTS})
+        collector = Collector(
+            plan, {BOOT.key: MOST_BOOTS, LOGGER.key: MOST_BOOTS, **dict.fromkeys(SIGN_KEYS, SIGNS_KEPT)}
+        )
         counted: list[int] = []
         try:
             for line in candidates(source, plan, counted):

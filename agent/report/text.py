@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.diagnosis.model import Evidence, Finding, LayerState, Severity, Status, VerdictState
-from agent.fixes.offers import Offer
+from agent.fixes.offers import Offer, invocation
 from agent.logs.model import Unchecked
 from agent.report.changes import unconfirmed, unfinished
 from agent.report.harmless import cut, harmless_lines
@@ -29,29 +29,47 @@ LONG = 40  # columns from which on a path is shortened: what it says matters mor
 
 def render(scan: Scan, style: Style) -> str:
     """The whole report. The first 24 lines hold the verdict, its proof, the cure and the ladder."""
+    lines = [*answer(scan, style), "", *ladder(scan, style), *rest(scan, style)]
+    if not style.everything:
+        lines += ["", *_next_steps(scan, style), f"Everything that was read: {_again(scan)}"]
+    return "\n".join(lines) + "\n"
+
+
+def answer(scan: Scan, style: Style) -> list[str]:
+    """What is broken, why we believe it, what repairs it, and how to take that back."""
     lines = [line for change in scan.interrupted for line in unfinished(change, scan.subject.root, style)]
     lines += [line for change in scan.unconfirmed for line in unconfirmed(change, scan.subject.root, style)]
     lines += _headline(scan, style)
+    if scan.subject.rescue and scan.subject.mode == "live" and not scan.subject.logs:
+        lines += labelled("Note", ["this is the rescue system itself; your disks are examined by: agent rescue"], style)
     cause = scan.verdict.finding
     if cause is not None:
         lines += _cause(cause, scan.offers.of(cause), style)
     elif scan.verdict.next:
         lines += labelled("Next", scan.verdict.next, style)
-    lines += ["", *_ladder(scan, style)]
-    others = [finding for finding in scan.findings if finding is not cause]
+    return lines
+
+
+def rest(scan: Scan, style: Style) -> list[str]:
+    """The other findings, what was not looked at, and with --all what the commands said."""
+    others = [finding for finding in scan.findings if finding is not scan.verdict.finding]
     if not style.everything:
         others = [finding for finding in others if finding.severity is not Severity.INFO]
+    lines: list[str] = []
     if others:
         lines += ["", style.paint("Other findings", BOLD)]
         for finding in others:
             lines += _other(finding, scan.offers.of(finding), style)
     if scan.unchecked:
         lines += ["", *_unchecked(scan.unchecked, style)]
-    if style.everything:
-        lines += _diagnostics(scan, style)
-    else:
-        lines += ["", *_next_steps(scan, style), "Everything that was read: agent scan --all"]
-    return "\n".join(lines) + "\n"
+    return [*lines, *_diagnostics(scan, style)] if style.everything else lines
+
+
+def _again(scan: Scan) -> str:
+    root = scan.subject.root
+    if root.startswith("/dev/"):
+        return invocation("scan", "--all", root=root)
+    return "agent scan --all"
 
 
 def _headline(scan: Scan, style: Style) -> list[str]:
@@ -119,7 +137,8 @@ def _evidence(evidence: Evidence, style: Style) -> str:
     return safe if style.everything else cut(safe, style.columns)
 
 
-def _ladder(scan: Scan, style: Style) -> list[str]:
+def ladder(scan: Scan, style: Style) -> list[str]:
+    """A line for each rung."""
     lines = []
     for rung in scan.rungs:
         state = style.paint(f"{rung.state.value:<10}", RUNGS[rung.state])

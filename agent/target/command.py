@@ -76,10 +76,12 @@ def start(
     input: bytes | None = None,
     environment: Mapping[str, str] | None = None,
     enter: Callable[[], None] | None = None,
+    descriptors: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start the program at a path, in a session of its own: no terminal, nothing of our environment.
 
-    ``enter`` runs in the child just before, and may put it elsewhere (enter.py). Raises what Popen raises.
+    ``enter`` runs in the child just before, and may put it elsewhere (enter.py); ``descriptors`` are open there
+    under their numbers. Raises what Popen raises.
     """
     return subprocess.Popen(
         tuple(argv),
@@ -91,6 +93,7 @@ def start(
         cwd="/",
         start_new_session=True,  # a group of its own to kill; the terminal's Ctrl-C is ours to handle
         preexec_fn=enter,
+        pass_fds=tuple(descriptors),
     )
 
 

@@ -22,6 +22,8 @@ from agent.target.model import Json, Mode, Output, Space, Stat
 from agent.target.target import Target
 from agent.unknown import Maybe, Unknown, Why
 
+RESCUE_MARK = "/run/lish-agent/rescue"  # in a chroot of ours, whose /run is a tmpfs (agent/rescue/chroot.py)
+
 
 def open_target(root: str = "/") -> Target:
     """The target at ``root``; CannotLook with a hint when it can't be looked at."""
@@ -94,6 +96,8 @@ def in_finnix(mode: Mode) -> bool:
 
     In a chroot its files are seen through pid 1's root, if at all; what the kernel tells is left then.
     """
+    if mode is Mode.CHROOT and _marked():
+        return True
     base = "/proc/1/root" if mode is Mode.CHROOT else ""
     release = _first(f"{base}/usr/lib/os-release") or _first(f"{base}/etc/os-release")
     named = (
@@ -108,6 +112,13 @@ def in_finnix(mode: Mode) -> bool:
         any(mount.point.startswith("/run/live/") for mount in _first_mounts()),
     )
     return any(named) and sum(named) + sum(other) >= 2
+
+
+def _marked() -> bool:
+    """Did we ourselves make this chroot, on a rescue system? The mark lies where no disk can have it."""
+    with contextlib.suppress(OSError):
+        return os.major(os.lstat(RESCUE_MARK).st_dev) == 0
+    return False
 
 
 def _first_mounts() -> tuple[mounts.Mounted, ...]:

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agent.target import command
+from agent.target import command, loop
 from agent.target.model import Output
 
 Record = dict[str, object]
@@ -86,7 +86,8 @@ def devices(programs: bool = True) -> list[Record]:
 
     ``names`` has the node, all links to it and its tags (UUID=..., LABEL=..., as fstab writes them);
     ``size`` is in bytes. Only devices with a node: without one nothing can be mounted. RAM disks and
-    unused loop devices are left out. ``programs``: lsblk and blkid may be run.
+    unused loop devices are left out, and so are those on top of another device: they show that one's content
+    again, UUID and all. ``programs``: lsblk and blkid may be run.
     """
     found = {device.number: device for device in _from_sysfs()}
     for device in found.values():
@@ -116,7 +117,10 @@ def _record(device: _Device) -> Record:
 
 def _from_sysfs() -> list[_Device]:
     found = []
+    doubles = {name for name, _ in loop.attached() if _line(f"{SYSFS}/{name}/loop/offset") in ("", "0")}
     for name in sorted(os.listdir(SYSFS)):
+        if name in doubles:
+            continue
         folder = f"{SYSFS}/{name}"
         number, size = _line(f"{folder}/dev"), _line(f"{folder}/size")
         length = int(size) * _SECTOR if size.isdigit() else 0

@@ -68,7 +68,26 @@ class RootDoor:
         self._consumed = frozenset(_identities(_CONSUMED))
         self._network_mounts = network_mounts() if live else ()
         held = [self._root] if self._proc is None else [self._root, self._proc]
-        weakref.finalize(self, _close_all, held)
+        self._release = weakref.finalize(self, _close_all, held)
+
+    def close(self) -> None:
+        """Let go of the root, so that its disk can be unmounted. Everything is Unknown from now on."""
+        if self._release.alive:
+            self._root, self._proc = -1, None
+            if isinstance(self._places, RootedPlaces):
+                self._places.close()
+            self._release()
+
+    @contextlib.contextmanager
+    def directory(self, path: str) -> Iterator[int]:
+        """A directory of the target held without being opened, to mount on: its descriptor.
+
+        OSError, ValueError or Refused (``FAILURES``) where the path leads to none.
+        """
+        with self._at(path, follow=True) as place, _held(place) as descriptor:
+            if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            yield descriptor
 
     def stat(self, path: str, follow: bool) -> Maybe[Stat]:
         try:
@@ -124,7 +143,9 @@ class RootDoor:
         return command.run(argv, timeout, limit, input)
 
     def query(self, name: str, params: Mapping[str, str]) -> Maybe[Json]:
-        return live.query(name, params, live=self._live, rescue=self._rescue, programs=self._own_programs)
+        return live.query(
+            name, params, live=self._live, rescue=self._rescue, programs=self._own_programs, root=self._name
+        )
 
     def _at(self, path: str, follow: bool) -> contextlib.AbstractContextManager[Place]:
         for mount in self._network_mounts:
@@ -213,6 +234,7 @@ def _as_stat(status: os.stat_result) -> Stat:
         device=status.st_dev,
         links=status.st_nlink,
         rdev=status.st_rdev,
+        ctime=status.st_ctime,
     )
 
 

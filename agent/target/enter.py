@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -25,7 +26,7 @@ from agent.target.target import Target
 from agent.unknown import Maybe, Unknown, Why
 
 if TYPE_CHECKING:
-    from agent.target.namespace import DeviceNode
+    from agent.target.namespace import DeviceNode, Stay
 
 ENDING = 10.0  # seconds that the kernel may take to end all processes of a namespace
 OFFLINE = {"SYSTEMD_OFFLINE": "1"}  # systemctl changes links and starts nothing
@@ -51,64 +52,140 @@ def run_inside(
     limit: int,
     input: bytes | None = None,
     environment: Mapping[str, str] | None = None,
+    read_only: bool = False,
 ) -> Maybe[Output]:
     """Run a program of the target to its end or the deadline (seconds), keeping ``limit`` bytes a stream.
 
     As ``command.run`` does, with which it shares its answers: Unknown ABSENT where the program is not
     installed, TIMEOUT where it did not end. FAILED where it could not be started: another architecture, a
     damaged libc, a disk without /proc to mount on. ``environment`` is added to the fixed one.
+    ``read_only``: it can't write to the disk, however that is mounted.
     """
     argv = tuple(argv)
     if target.mode is not Mode.OFFLINE:
-        return command.run(argv, timeout, limit, input, environment)
-    program = _find(target, argv)
+        # In a chroot systemctl can't see that it is in one, where nobody mounted /proc.
+        surroundings = {} if target.live else OFFLINE
+        return command.run(argv, timeout, limit, input, {**surroundings, **(environment or {})})
+    program = find_inside(target, argv)
     if isinstance(program, Unknown):
         return program
-    try:
+    place = Place.at(target.root, read_only=read_only)
+    if isinstance(place, Unknown):
+        return replace(place, reason=f"{shown(argv[0])}: {place.reason}")
+    with place:
+        started = time.monotonic()
+        try:
+            process = command.start(argv, program, input, {**OFFLINE, **(environment or {})}, place.enter)
+            output = command.collect(process, argv, started, timeout, limit, input, place.end)
+            return _judged(output, place)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            return not_started(argv, error)
+
+
+class Place:
+    """The place of one program, from outside: what its child needs, what that reports, and how it is ended.
+
+    Whoever still runs inside ends with the ``with`` block, or with us.
+    """
+
+    def __init__(
+        self, root: int, devices: Sequence[DeviceNode], stay: Stay | None, terminal: bool, read_only: bool
+    ) -> None:
         from agent.target import namespace
-    except (ImportError, OSError) as error:
-        return Unknown(f"{shown(argv[0])}: this Python can't make namespaces ({error})")
-    try:
-        root = os.open(target.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        return unknown(target.root, error)
-    life, life_writer = os.pipe()
-    heard, report = os.pipe()
-    held = [root, life, life_writer, heard, report]
-    entry = namespace.Entry(
-        root, life, life_writer, report, os.getpid(), tuple(_devices(target.root)), _highest_descriptor()
-    )
-    started = time.monotonic()
 
-    def release() -> None:
+        self._namespace = namespace
+        life, self._life_writer = os.pipe()
+        self._heard, report = os.pipe()
+        self._lines: list[str] = []
+        self._held = [root, life, self._life_writer, self._heard, report]
+        self._ends = [*socket.socketpair()] if terminal else []
+        self._entry = namespace.Entry(
+            root,
+            life,
+            self._life_writer,
+            report,
+            os.getpid(),
+            tuple(devices),
+            _highest_descriptor(),
+            stay or namespace.Stay(read_only=read_only),
+            self._ends[1].fileno() if self._ends else -1,
+        )
+
+    @classmethod
+    def at(cls, root: str, stay: Stay | None = None, terminal: bool = False, read_only: bool = False) -> Maybe[Place]:
+        """``terminal``: the program gets one of its own, whose other end comes out of ``channel``."""
+        try:
+            held = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            return unknown(root, error)
+        try:
+            return cls(held, tuple(_devices(root)), stay, terminal, read_only)
+        except (ImportError, OSError) as error:
+            os.close(held)
+            return Unknown(f"this Python can't make namespaces ({error})")
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for plug in self._ends:
+            plug.close()
+        for descriptor in self._held:
+            os.close(descriptor)
+        self._held.clear()
+
+    def enter(self) -> None:
+        """For the child, before it becomes the program."""
+        self._namespace.enter(self._entry)
+
+    def heard(self) -> tuple[str, ...]:
+        """The lines that were reported from inside so far."""
+        os.set_blocking(self._heard, False)
+        with contextlib.suppress(BlockingIOError):
+            self._lines += os.read(self._heard, _REPORT).decode("utf-8", "replace").split("\n")
+        return tuple(line for line in self._lines if line)
+
+    def master(self) -> int:
+        """The other end of the program's terminal, once it was started: a descriptor, to be closed. OSError."""
+        self._ends[0].settimeout(ENDING)
+        descriptors = socket.recv_fds(self._ends[0], 16, 1)[1]
+        if not descriptors:
+            raise OSError(errno.EIO, "no terminal came")
+        os.set_inheritable(descriptors[0], False)
+        return descriptors[0]
+
+    @property
+    def failure(self) -> str:
+        """What could not be prepared, "" when all was."""
+        return next((line[len("failed ") :] for line in self.heard() if line.startswith("failed ")), "")
+
+    @property
+    def exit(self) -> int | None:
+        """The program's own exit status, or minus the signal that ended it; None where it was not seen to end."""
+        for line in self.heard():
+            if line.startswith("ended "):
+                status = int(line.split()[1])
+                return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        return None
+
+    def release(self) -> None:
         """The end of whoever still runs inside."""
-        if life_writer in held:
-            held.remove(life_writer)
-            os.close(life_writer)
+        if self._life_writer in self._held:
+            self._held.remove(self._life_writer)
+            os.close(self._life_writer)
 
-    def end(process: subprocess.Popen[bytes]) -> None:
+    def end(self, process: subprocess.Popen[bytes]) -> None:
         try:
             if not command.has_ended(process):
                 command.signal_group(process.pid, signal.SIGTERM)
                 command.wait(process, time.monotonic() + command.GRACE)
         finally:
-            release()
+            self.release()
             command.wait(process, time.monotonic() + ENDING)
             command.end_group(process)
 
-    try:
-        surroundings = {**OFFLINE, **(environment or {})}
-        process = command.start(argv, program, input, surroundings, lambda: namespace.enter(entry))
-        output = command.collect(process, argv, started, timeout, limit, input, end)
-        return _judged(output, _heard(heard))
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        return _not_started(argv, error)
-    finally:
-        for descriptor in held:
-            os.close(descriptor)
 
-
-def _find(target: Target, argv: tuple[str, ...]) -> Maybe[str]:
+def find_inside(target: Target, argv: Sequence[str]) -> Maybe[str]:
     """The program's path inside of the disk."""
     if not argv or not argv[0]:
         return Unknown("no program is named", Why.ABSENT)
@@ -122,34 +199,23 @@ def _find(target: Target, argv: tuple[str, ...]) -> Maybe[str]:
     return Unknown(f"{shown(argv[0])}: not installed", Why.ABSENT)
 
 
-def _heard(descriptor: int) -> str:
-    os.set_blocking(descriptor, False)
-    try:
-        return os.read(descriptor, _REPORT).decode("utf-8", "replace").strip()
-    except BlockingIOError:
-        return ""
-
-
-def _judged(output: Maybe[Output], heard: str) -> Maybe[Output]:
+def _judged(output: Maybe[Output], place: Place) -> Maybe[Output]:
     """The answer, with the program's own exit status instead of its guard's."""
-    if heard.startswith("failed "):
+    if place.failure:
         line = "" if isinstance(output, Unknown) else shown(" ".join(output.argv))
-        return Unknown(f"{line or 'the program'}: not run on the disk: {heard[7:]}")
+        return Unknown(f"{line or 'the program'}: not run on the disk: {place.failure}")
     if isinstance(output, Unknown):
         return output
-    if heard.startswith("ended "):
-        output = replace(output, exit=_exit_status(int(heard.split()[1])))
+    if place.exit is not None:
+        output = replace(output, exit=place.exit)
     first = output.stderr.strip().split("\n")[0]
     if output.exit in (1, 126, 127) and not output.stdout and any(words in first for words in _LOADER):
         return Unknown(f"{shown(' '.join(output.argv))}: the disk's own programs do not start ({shown(first)[:200]})")
     return output
 
 
-def _exit_status(status: int) -> int:
-    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-
-def _not_started(argv: tuple[str, ...], error: OSError | ValueError | subprocess.SubprocessError) -> Unknown:
+def not_started(argv: Sequence[str], error: OSError | ValueError | subprocess.SubprocessError) -> Unknown:
+    """Why a program of the disk did not start."""
     line = shown(" ".join(argv))
     if isinstance(error, FileNotFoundError):
         return Unknown(f"{line}: its interpreter or loader is missing on the disk")
@@ -231,4 +297,4 @@ def _highest_descriptor() -> int:
         return 4096
 
 
-__all__ = ["run_inside"]
+__all__ = ["Place", "find_inside", "not_started", "run_inside"]

@@ -9,6 +9,8 @@
   sockets     [{type: tcp|udp, family, address, port, pid, name}] of the listening ones
   devices     block devices (disks.py); also for a target that is not running, from the rescue system
   machine     {container: "systemd-nspawn", "docker" ..., or ""}
+  superblock  the bytes of one block device's superblocks (superblocks.py); ``device``: its path or number
+  mounted     the filesystems that the target's tree is made of (superblocks.py)
 
 Every value is made of lists, dicts with str keys, str, int, bool and None. A library that is missing, raises
 or takes too long gives an Unknown.
@@ -20,7 +22,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 
-from agent.target import disks, machine, netlink
+from agent.target import disks, machine, netlink, superblocks
 from agent.target.failures import shown
 from agent.target.model import Json
 from agent.unknown import Maybe, Unknown, Why
@@ -30,11 +32,17 @@ TIMEOUT = 10.0  # seconds
 _NOT_LIVE = "not asked: the target is not running"
 
 
-def query(name: str, params: Mapping[str, str], *, live: bool, rescue: bool, programs: bool) -> Maybe[Json]:
+def query(
+    name: str, params: Mapping[str, str], *, live: bool, rescue: bool, programs: bool, root: str = "/"
+) -> Maybe[Json]:
     """One record; Unknown NOT_LIVE where only the running target could tell.
 
-    ``programs``: those in PATH are the running system's own, and may be run. No record takes params so far.
+    ``programs``: those in PATH are the running system's own, and may be run. ``root``: where the target's tree is.
     """
+    if name == "superblock" and set(params) == {"device"}:
+        return _bounded(name, lambda: superblocks.superblock(params["device"]))
+    if name == "mounted" and not params:
+        return superblocks.mounted(root)
     ask = _QUERIES.get(name)
     if ask is None or params:
         return Unknown(f"{shown(name)}: no such record", Why.FAILED)
@@ -45,7 +53,7 @@ def query(name: str, params: Mapping[str, str], *, live: bool, rescue: bool, pro
     return _bounded(name, ask)
 
 
-def _bounded(name: str, ask: Callable[[], Json]) -> Maybe[Json]:
+def _bounded(name: str, ask: Callable[[], Maybe[Json]]) -> Maybe[Json]:
     """Ask in a thread of its own: a library that waits for the kernel can't be interrupted."""
     answers: queue.SimpleQueue[Unknown | tuple[Json]] = queue.SimpleQueue()
 

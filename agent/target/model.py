@@ -44,6 +44,7 @@ class Stat:
     device: int = 0
     links: int = 1
     rdev: int = 0
+    ctime: float = 0.0  # of the inode's last change, which nobody can set; 0.0 where it is not told
 
     @property
     def executable(self) -> bool:

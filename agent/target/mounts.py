@@ -38,7 +38,7 @@ def parse(text: str) -> tuple[Mounted, ...]:
         fields, rest = head.split(" "), tail.split(" ")
         if separator and len(fields) >= 6 and len(rest) >= 2:
             device, root, point = fields[2:5]
-            found.append(Mounted(device, _plain(root), _plain(point), rest[0], _plain(rest[1])))
+            found.append(Mounted(device, plain(root), plain(point), rest[0], plain(rest[1])))
     return tuple(found)
 
 
@@ -73,6 +73,6 @@ def _may_hang(kind: str) -> bool:
     return kind in _NETWORK or _NETWORK_FUSE.fullmatch(kind) is not None
 
 
-def _plain(field: str) -> str:
+def plain(field: str) -> str:
     r"""Blanks and the like are written in octal: \040."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)

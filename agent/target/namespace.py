@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import fcntl
 import os
 import resource
@@ -28,17 +27,31 @@ import signal
 import socket
 import stat
 import struct
+import termios
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agent.target import resolver
+from agent.target.furniture import DeviceNode, RunFile, SetupFailed, furnish, let_programs_run
+from agent.target.libc import (
+    BIND,
+    DETACH,
+    MOVE,
+    NEWIPC,
+    NEWNET,
+    NEWNS,
+    NEWPID,
+    NEWUTS,
+    NODEV,
+    NOSUID,
+    PRIVATE,
+    REC,
+    call,
+    mount,
+)
 from agent.target.walk import HOLD_DIR
 
-# clone(2)
-_NEWNS, _NEWUTS, _NEWIPC, _NEWPID, _NEWNET = 0x20000, 0x4000000, 0x8000000, 0x20000000, 0x40000000
-# mount(2)
-_RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT = 1, 2, 4, 8, 32
-_BIND, _MOVE, _REC, _PRIVATE = 4096, 8192, 16384, 1 << 18
-_DETACH = 2  # umount2(2)
-_QUIET = _NOSUID | _NODEV | _NOEXEC
 # prctl(2)
 _SET_PDEATHSIG, _CAPBSET_DROP = 1, 24
 # capabilities(7) that no maintainer script or boot menu generator needs, and that reach beyond the disk
@@ -57,28 +70,31 @@ _CAPABILITIES = {
     "PERFMON": 38,
     "BPF": 39,
 }
+# with the machine's own network: it is there to be used (apt), and what reaches us through it shall go on doing so
+_NETWORK_CAPABILITIES = {"NET_ADMIN": 12}
 _CAPABILITY_VERSION = 0x20080522  # linux/capability.h, two words of 32 bits each
 
 _BASES = ("/tmp", "/mnt", "/media", "/usr")  # one that is there is covered by our tmpfs; only we see it
-_CHARACTER = ("null", "zero", "full", "random", "urandom", "tty")
-_DEV_LINKS = {
-    "fd": "/proc/self/fd",
-    "stdin": "/proc/self/fd/0",
-    "stdout": "/proc/self/fd/1",
-    "stderr": "/proc/self/fd/2",
-    "ptmx": "pts/ptmx",
-    "console": "null",  # what is said there goes nowhere: the console is the rescue system's
-}
-_KERNEL_SETTINGS = ("sys", "sysrq-trigger", "irq", "bus")  # below /proc; a postinst runs sysctl
+_UNLOCK, _NUMBER = 0x40045431, 0x80045430  # TIOCSPTLCK, TIOCGPTN: asm-generic/ioctls.h
+_REAP = 0.02  # seconds between looks whether what is left has ended
 
 
 @dataclass(frozen=True)
-class DeviceNode:
-    """A block device's name below /dev, and its number; or, with ``to``, a link."""
+class Stay:
+    """How a place differs from that of a fix's program.
 
-    name: str
-    number: int = 0
-    to: str = ""
+    ``read_only``: nothing can be written to the disk, and its device is not there. For a person who works in
+    the place: ``network``: the machine's own, to use and not to change, instead of an empty one. ``resolver``: lent as
+    /etc/resolv.conf. ``hostname``: the disk's own. ``files``: below /run. ``mercy``: seconds that what is left
+    running gets to end by itself (SIGTERM) when the program has ended.
+    """
+
+    read_only: bool = False
+    network: bool = False
+    resolver: bytes = b""
+    hostname: str = ""
+    files: tuple[RunFile, ...] = ()
+    mercy: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,13 +109,8 @@ class Entry:
     parent: int
     devices: tuple[DeviceNode, ...]
     highest: int  # no descriptor of ours has a larger number
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-class SetupFailed(Exception):
-    """What could not be prepared, as a clause for people."""
+    stay: Stay = Stay()
+    terminal: int = -1  # a socket: the program gets a terminal of its own there, and its master goes through it
 
 
 def enter(entry: Entry) -> None:
@@ -110,6 +121,7 @@ def enter(entry: Entry) -> None:
         if keeper:
             _guard(keeper, entry)
         _prepare(entry)
+        terminal = _make_terminal(entry.terminal) if entry.terminal >= 0 else ""
         wake, waker = os.pipe()
         os.set_blocking(waker, False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
@@ -117,7 +129,7 @@ def enter(entry: Entry) -> None:
         program = os.fork()
         if program:
             _keep(program, wake, waker, entry)
-        _become_program()
+        _become_program(terminal)
     except BaseException as error:  # noqa: BLE001 - a forked child must not run on into our caller
         _report(entry, f"failed {_words(error)}")
         os._exit(1)
@@ -133,13 +145,14 @@ def _become_guard(entry: Entry) -> None:
         signal.signal(number, signal.SIG_DFL)  # the keeper, as pid 1, is immune to those without a handler
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     try:
-        _call("unshare", _NEWNS | _NEWPID | _NEWNET | _NEWIPC | _NEWUTS)
+        call("unshare", NEWNS | NEWPID | NEWIPC | NEWUTS | (0 if entry.stay.network else NEWNET))
     except OSError as error:
         raise SetupFailed(f"namespaces are not to be had here ({error.strerror})") from error
 
 
 def _guard(keeper: int, entry: Entry) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the group is asked to end: that is for the program
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # the group is asked to end: that is for the program
     os.closerange(0, entry.highest)
     os.waitpid(keeper, 0)  # returns when every process of the namespace is gone
     os._exit(0)
@@ -162,16 +175,54 @@ def _keep(program: int, wake: int, waker: int, entry: Entry) -> None:
                     break
                 if child == program:
                     _report(entry, f"ended {status}")
+                    _let_end(entry)
                     os._exit(0)
 
 
-def _become_program() -> None:
+def _let_end(entry: Entry) -> None:
+    """What the program left running (a database, it may be) is asked to end before it is killed."""
+    deadline = time.monotonic() + entry.stay.mercy
+    if not entry.stay.mercy:
+        return
+    with contextlib.suppress(OSError):  # there is nobody left: -1 is all but ourselves
+        os.kill(-1, signal.SIGTERM)
+        os.kill(-1, signal.SIGCONT)
+        while time.monotonic() < deadline:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+            if select.select([entry.life], [], [], _REAP)[0]:
+                return
+
+
+def _make_terminal(to: int) -> str:
+    """A terminal in the place's own devpts: the path of its one end, whose other goes to our parents.
+
+    The program gets that, not theirs: else it could type commands to the shell that it was called from
+    (TIOCSTI, ioctl_tty(2)), and tty(1) would find no name for it.
+    """
+    master = os.open("/disk/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    fcntl.ioctl(master, _UNLOCK, struct.pack("i", 0))
+    number = struct.unpack("I", fcntl.ioctl(master, _NUMBER, bytes(4)))[0]
+    with socket.socket(fileno=to) as channel:
+        socket.send_fds(channel, [b"master"], [master])
+    os.close(master)
+    return f"/dev/pts/{number}"
+
+
+def _become_program(terminal: str) -> None:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
     os.chroot("/disk")
     os.chdir("/")
     os.umask(0o022)
+    if terminal:
+        os.setsid()
+        end = os.open(terminal, os.O_RDWR)
+        fcntl.ioctl(end, termios.TIOCSCTTY, 0)
+        for descriptor in (0, 1, 2):
+            os.dup2(end, descriptor)
+        os.close(end)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -196,116 +247,38 @@ def _prepare(entry: Entry) -> None:
     """All of the namespace, seen from its first process; its root becomes a tmpfs that holds the disk."""
     _die_with_parent()
     os.umask(0)
-    _mount("none", "/", None, _REC | _PRIVATE)
+    mount("none", "/", None, REC | PRIVATE)
     base = next((path for path in _BASES if _is_folder(path)), None)
     if base is None:
         raise SetupFailed(f"none of {', '.join(_BASES)} is there")
     # "." is the disk: it has to be bound before its path may be covered.
-    _mount("tmpfs", base, "tmpfs", _NOSUID | _NODEV, "mode=0755,size=256k")
+    mount("tmpfs", base, "tmpfs", NOSUID | NODEV, "mode=0755,size=256k")
     os.mkdir(f"{base}/disk", 0o755)
-    _mount(".", f"{base}/disk", None, _BIND | _REC)
-    _let_programs_run(f"{base}/disk")
+    mount(".", f"{base}/disk", None, BIND | REC)
+    let_programs_run(f"{base}/disk", entry.stay.read_only)
     disk = os.open(f"{base}/disk", HOLD_DIR)
-    _fill(disk, entry)
+    furnish(disk, () if entry.stay.read_only else entry.devices, entry.stay.files)
     os.close(disk)
     _leave_for(base)
-    _loopback_up()
-    _drop_capabilities()
+    _settle(entry)
 
 
-def _fill(disk: int, entry: Entry) -> None:
-    _mount_in(disk, "dev", "tmpfs", "tmpfs", _NOSUID | _NOEXEC, "mode=0755,size=1m")
-    _make_dev(_opened(disk, "dev"), entry.devices)
-    _mount_in(disk, "proc", "proc", "proc", _QUIET)
-    _protect_settings(_opened(disk, "proc"))
-    try:
-        _mount_in(disk, "sys", "sysfs", "sysfs", _QUIET | _RDONLY)
-    except OSError:  # not allowed in a container: its own /sys then, without what is mounted below
-        _mount_in(disk, "sys", "/sys", None, _BIND)
-        os.fchdir(_opened(disk, "sys"))
-        _mount("none", ".", None, _REMOUNT | _BIND | _QUIET | _RDONLY)
-    if _there(disk, "run"):  # CentOS 6 has none
-        _mount_in(disk, "run", "tmpfs", "tmpfs", _NOSUID | _NODEV, "mode=0755,size=64m")
-        _make_run(_opened(disk, "run"))
-    with contextlib.suppress(SetupFailed):  # some link it to /var/tmp: then it is the disk's
-        _mount_in(disk, "tmp", "tmpfs", "tmpfs", _NOSUID | _NODEV, "mode=1777")
-
-
-def _make_dev(dev: int, devices: tuple[DeviceNode, ...]) -> None:
-    """A /dev with the harmless devices, and of the disks only the one that is mounted here (grub-probe and
-    dracut look at it, and at its names below /dev/disk)."""
-    os.fchdir(dev)
-    for name in _CHARACTER:
-        _node(name, os.stat(f"/dev/{name}").st_rdev, stat.S_IFCHR | 0o666)
-    for name, to in _DEV_LINKS.items():
-        os.symlink(to, name)
-    for device in devices:
-        os.makedirs(os.path.dirname(device.name) or ".", 0o755, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            if device.to:
-                os.symlink(device.to, device.name)
-            else:
-                _node(device.name, device.number, stat.S_IFBLK | 0o660)
-    os.mkdir("pts")
-    _mount("devpts", "pts", "devpts", _NOSUID | _NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5")
-    os.mkdir("shm")
-    _mount("tmpfs", "shm", "tmpfs", _QUIET, "mode=1777,size=64m")
-    os.close(dev)
-
-
-def _node(name: str, number: int, mode: int) -> None:
-    try:
-        os.mknod(name, mode, number)
-    except PermissionError:  # a container may not make nodes; those it has it may bind
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        _mount(f"/dev/{name}", name, None, _BIND)
-
-
-def _protect_settings(proc: int) -> None:
-    """The kernel is the rescue system's: its settings are not the disk's to change."""
-    os.fchdir(proc)
-    for name in _KERNEL_SETTINGS:
-        if os.path.exists(name):
-            _mount(name, name, None, _BIND)
-            _mount("none", name, None, _REMOUNT | _BIND | _QUIET | _RDONLY)
-    os.close(proc)
-
-
-def _make_run(run: int) -> None:
-    os.fchdir(run)
-    os.mkdir("lock", 0o1777)
-    if os.path.isdir("/run/udev/data"):  # what the rescue's udev knows of the disks; its socket is not lent
-        os.makedirs("udev/data", 0o755)
-        _mount("/run/udev/data", "udev/data", None, _BIND)
-        _mount("none", "udev/data", None, _REMOUNT | _BIND | _QUIET | _RDONLY)
-    os.close(run)
-
-
-def _mount_in(disk: int, name: str, source: str, kind: str | None, flags: int, data: str = "") -> None:
-    """Mount over a directory of the disk's own top, reached without following a link."""
-    try:
-        descriptor = os.open(name, HOLD_DIR, dir_fd=disk)
-    except OSError as error:
-        clause = "is missing on the disk" if error.errno == errno.ENOENT else "is not a directory of the disk"
-        raise SetupFailed(f"/{name} {clause}") from error
-    try:
-        os.fchdir(descriptor)
-        _mount(source, ".", kind, flags, data)
-    finally:
-        os.close(descriptor)
-
-
-def _opened(disk: int, name: str) -> int:
-    """What is mounted there now."""
-    return os.open(name, HOLD_DIR, dir_fd=disk)
-
-
-def _there(disk: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=disk, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
+def _settle(entry: Entry) -> None:
+    """Names and network, and the rights that are left."""
+    stay = entry.stay
+    if stay.hostname:
+        socket.sethostname(stay.hostname)
+    if stay.resolver:
+        with open("/resolv.conf", "wb") as stream:
+            os.fchmod(stream.fileno(), 0o644)
+            stream.write(stay.resolver)
+        if not resolver.lend("/disk", "/resolv.conf"):
+            _report(entry, "unlent")
+    if stay.network:
+        _drop_capabilities({**_CAPABILITIES, **_NETWORK_CAPABILITIES})
+    else:
+        _loopback_up()
+        _drop_capabilities(_CAPABILITIES)
 
 
 def _is_folder(path: str) -> bool:
@@ -314,42 +287,16 @@ def _is_folder(path: str) -> bool:
     return False
 
 
-def _let_programs_run(path: str) -> None:
-    """A rescue system mounts disks noexec, it may be: here, and only here, that does not count."""
-    found = os.statvfs(path).f_flag
-    if not found & (os.ST_NOEXEC | os.ST_NOSUID):
-        return
-    flags = _REMOUNT | _BIND
-    for theirs, ours in ((os.ST_RDONLY, _RDONLY), (os.ST_NODEV, _NODEV)):
-        flags |= ours if found & theirs else 0
-    with contextlib.suppress(OSError):
-        _mount("none", path, None, flags)
-
-
 def _leave_for(base: str) -> None:
     """Make ``base`` the root of this namespace; the rescue system's tree is no longer in it."""
     os.chdir(base)
     try:
-        _call("pivot_root", b".", b".")
-        _call("umount2", b".", _DETACH)
+        call("pivot_root", b".", b".")
+        call("umount2", b".", DETACH)
     except OSError:  # we run from an initramfs, or in a chroot
-        _mount(".", "/", None, _MOVE)
+        mount(".", "/", None, MOVE)
         os.chroot(".")
     os.chdir("/")
-
-
-def _mount(source: str, place: str, kind: str | None, flags: int, data: str = "") -> None:
-    try:
-        _call(
-            "mount",
-            os.fsencode(source),
-            os.fsencode(place),
-            kind.encode() if kind else None,
-            ctypes.c_ulong(flags),
-            data.encode() if data else None,
-        )
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, f"mount of {kind or source}") from error
 
 
 # -- the rest of it
@@ -364,32 +311,24 @@ def _loopback_up() -> None:
         fcntl.ioctl(plug, siocsifflags, struct.pack("16sH14x", b"lo", flags | up))
 
 
-def _drop_capabilities() -> None:
+def _drop_capabilities(dropped: Mapping[str, int]) -> None:
     """From the keeper as well: the program has to hold no fewer than it, or could not see that it is in a
     chroot (/proc/1/root), which is what systemctl and ischroot ask."""
-    for number in _CAPABILITIES.values():
+    for number in dropped.values():
         with contextlib.suppress(OSError):  # a kernel that does not know it
-            _call("prctl", _CAPBSET_DROP, number, 0, 0, 0)
+            call("prctl", _CAPBSET_DROP, number, 0, 0, 0)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     data = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; twice
-    _call("capget", header, data)
-    for number in _CAPABILITIES.values():
+    call("capget", header, data)
+    for number in dropped.values():
         word, bit = divmod(number, 32)
         for kind in range(3):
             data[word * 3 + kind] &= ~(1 << bit) & 0xFFFFFFFF
-    _call("capset", header, data)
+    call("capset", header, data)
 
 
 def _die_with_parent() -> None:
-    _call("prctl", _SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    call("prctl", _SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _call(name: str, *arguments: object) -> None:
-    """A function of libc; OSError where it answers with -1."""
-    ctypes.set_errno(0)
-    if getattr(_libc, name)(*arguments) == -1:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-__all__ = ["DeviceNode", "Entry", "enter"]
+__all__ = ["DeviceNode", "Entry", "Stay", "enter"]

@@ -29,11 +29,22 @@ class Target:
     mode: Mode
     rescue: bool = False
     root_user: bool = True  # do we run with uid 0
+    device: str = ""  # the disk that we ourselves mounted at ``root``, where only we see it
 
     @property
     def live(self) -> bool:
         """True when the running kernel, its processes and its links are the target's own."""
         return self.mode is Mode.LIVE
+
+    @property
+    def name(self) -> str:
+        """As the person names it on the command line: a directory, or a disk (/dev/sda)."""
+        return self.device or self.root
+
+    @property
+    def place(self) -> str:
+        """The directory for commands that the person types himself: where he would mount the disk."""
+        return "/mnt" if self.device else self.root
 
     def read(self, path: str, limit: int = READ_LIMIT) -> Maybe[bytes]:
         """Content of a regular file; Unknown when absent, special, denied or over ``limit`` bytes."""

@@ -115,6 +115,10 @@ class RootedPlaces:
         self._device = os.stat(".", dir_fd=root).st_dev
         self._running = running - {self._device}
 
+    def close(self) -> None:
+        """The root's descriptor is closed by its owner: it may be another file's soon."""
+        self._root = -1
+
     @contextlib.contextmanager
     def at(self, path: str, follow: bool) -> Iterator[Place]:
         raw = to_bytes(path)

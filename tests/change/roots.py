@@ -55,6 +55,13 @@ for image in /boot/initrd.img-*; do
   mv "$image.new" "$image"
 done
 """
+# The smallest archive that is whole: the end of one (cpio(5), "newc").
+BUILD_INITRD = """#!/bin/sh
+[ "$1 $2 $3" = "-c -k 6.1.0-1-amd64" ] || exit 1
+echo "update-initramfs: Generating /boot/initrd.img-$3"
+printf '070701%088d0000000b%08dTRAILER!!!\\0\\0\\0\\0' 0 0 > "/boot/initrd.img-$3.new"
+mv "/boot/initrd.img-$3.new" "/boot/initrd.img-$3"
+"""
 UPDATE_GRUB = """#!/bin/sh
 set -e
 . /etc/default/grub
@@ -238,6 +245,14 @@ def grub(root: Building) -> None:
     root.program("/usr/sbin/grub-mkconfig", UPDATE_GRUB)
 
 
+def empty_initrd(root: Building) -> None:
+    """What an upgrade on a full disk leaves."""
+    ifupdown(root)
+    grub(root)
+    root.write("/boot/initrd.img-6.1.0-1-amd64", "")
+    root.program("/usr/sbin/update-initramfs", BUILD_INITRD)
+
+
 def pinned(root: Building) -> None:
     ifupdown(root)
     root.write("/etc/udev/rules.d/70-persistent-net.rules", PERSISTENT)
@@ -341,6 +356,7 @@ CASES = (
         "fstab-missing-device",
         systemd=(f"Timed out waiting for device {DEVICE_UNIT} - /dev/disk/by-uuid/{UUID}.",),
     ),
+    Case("initramfs", "initramfs", empty_initrd, "kernel-panic-no-root", runs=True),
     Case("nm-profile", "nm-profile", keyfile, "nm-profile-rejected"),
     Case("resolv-conf, a dangling link", "resolv-conf", resolver, "resolv-conf-broken"),
     Case("resolv-conf, absent", "resolv-conf", no_resolver, "resolv-conf-broken"),

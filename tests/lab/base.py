@@ -180,7 +180,7 @@ def _build(what: str, suite: str, layer: str, say: Log) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "LAB_DIR": str(lab_dir()), **_apt_proxy()},
+        env={**os.environ, "LAB_DIR": str(lab_dir()), **apt_proxy()},
         timeout=1500,
         check=False,
     )
@@ -188,7 +188,7 @@ def _build(what: str, suite: str, layer: str, say: Log) -> None:
         raise BuildFailed(f"{suite} {layer or 'base'}:\n{done.stdout.decode(errors='replace')[-4000:]}")
 
 
-def _apt_proxy() -> dict[str, str]:
+def apt_proxy() -> dict[str, str]:
     """The proxy that this machine's own apt uses, as the variable that debootstrap understands."""
     if "http_proxy" in os.environ or shutil.which("apt-config") is None:
         return {}

@@ -87,7 +87,7 @@ def run_folder() -> Iterator[Path]:
     runs.mkdir(parents=True, exist_ok=True)
     clear_stale()
     folder = runs / f"{os.getpid()}-{time.time_ns() // 1_000_000}"
-    with _lock(runs / f"{folder.name}.lock"):
+    with locked(runs / f"{folder.name}.lock"):
         folder.mkdir()
         try:
             yield folder
@@ -96,7 +96,7 @@ def run_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Waits for the lock, and holds it."""
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -108,7 +108,7 @@ def build_lock() -> Iterator[None]:
     """Held while bases are built: two labs may share what one of them builds."""
     folder = lab_dir()
     folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder / "build.lock"):
+    with locked(folder / "build.lock"):
         yield
 
 

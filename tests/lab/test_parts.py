@@ -39,10 +39,14 @@ def test_each_finding_is_a_rule() -> None:
         assert scenario.consequences <= set(rules) | {"sshd-not-running"}, scenario.name
 
 
+# What is broken before a system runs, no container acts out: real machines do (tests/vm).
+BEFORE_THE_SYSTEM = {"--fsck", "--initramfs"}
+
+
 def test_every_fix_makes_a_round_trip_on_every_suite() -> None:
     for suite in base.SUITES:
         tried = {scenario.fix[0].partition("=")[0] for chosen, scenario in everyday(base.SUITES) if chosen == suite}
-        assert tried == {fix.flag for fix in FIXES}
+        assert tried == {fix.flag for fix in FIXES} - BEFORE_THE_SYSTEM
 
 
 def test_every_round_trip_is_made_somewhere_and_has_a_name_of_its_own() -> None:

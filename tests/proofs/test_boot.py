@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from agent.diagnosis.model import CantTell, Context, Fails, Holds, Proof, Severity
-from agent.diagnosis.proofs import boot
+from agent.diagnosis.proofs import PROOFS
 from agent.facts.facts import Facts
 from agent.facts.services import Enablement, Init, Unit
 from agent.logs.model import Entry, Hits, Match, Trust
@@ -47,7 +47,7 @@ def host(
 def prove(name: str, of: Facts, *matches: tuple[str, Match]) -> Proof:
     """The boot proofs' answer, with one log match for each pattern named."""
     hits = {pattern: Hits(pattern, 1, (match,)) for pattern, match in matches}
-    return boot.PROOFS[name](Context(of, hits, {}, {}))
+    return PROOFS[name](Context(of, hits, {}, {}))
 
 
 def systemd(text: str, time: float = 1000.0, **groups: str) -> Match:
@@ -231,15 +231,19 @@ GRUB = """menuentry 'Debian' {{
 """
 
 
+# The end of an archive is the smallest that is whole (cpio(5), "newc").
+INITRD = b"070701" + b"0" * 88 + b"0000000b" + b"0" * 8 + b"TRAILER!!!" + b"\0" * 4
+
+
 def disk(root: str, initrd: bool = True, modules: bool = True, file: bool = True) -> dict[str, Node]:
     line = "  initrd /boot/initrd.img-6.1.0-30-amd64\n" if initrd else ""
     files: dict[str, Node] = {
-        "/boot/vmlinuz-6.1.0-30-amd64": "image",
+        "/boot/vmlinuz-6.1.0-30-amd64": "image " * 2000,
         "/boot/grub/grub.cfg": GRUB.format(root=root, initrd=line),
         "/lib/modules/6.1.0-29-amd64/modules.dep": "",
     }
     if file:
-        files["/boot/initrd.img-6.1.0-30-amd64"] = "initrd"
+        files["/boot/initrd.img-6.1.0-30-amd64"] = INITRD
     if modules:
         files["/lib/modules/6.1.0-30-amd64/modules.dep"] = ""
     return files

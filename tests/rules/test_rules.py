@@ -12,8 +12,10 @@ RULES = load()
 
 # The contract: docs and other programs rely on these ids.
 EXPECTED = (
-    "emergency-mode fstab-missing-device fstab-invalid kernel-modules-missing "
-    "fs-corrupt fs-read-only disk-full inodes-full oom-killer dpkg-interrupted "
+    "emergency-mode fstab-missing-device fstab-invalid kernel-modules-missing kernel-panic-no-root "
+    "initramfs-no-root grub-config-missing selinux-relabel-pending "
+    "fs-corrupt fs-read-only disk-full inodes-full disk-io-error oom-killer "
+    "dpkg-interrupted rpmdb-broken upgrade-in-progress "
     "interface-renamed interface-renamed-persistent interface-missing interface-down "
     "ifup-hook-sendmail ifup-hook-iptables ifup-hook-failed networking-failed ifupdown-config-invalid "
     "dhcp-client-missing dhcp-failed networkd-disabled networkd-failed networkd-config-invalid "

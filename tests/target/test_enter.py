@@ -49,9 +49,10 @@ def inside(
     limit: int = 100_000,
     input: bytes | None = None,
     environment: Mapping[str, str] | None = None,
+    read_only: bool = False,
 ) -> Maybe[Output]:
     target = Target(RootDoor(str(root), live=False), str(root), Mode.OFFLINE)
-    return run_inside(target, argv, timeout, limit, input, environment)
+    return run_inside(target, argv, timeout, limit, input, environment, read_only)
 
 
 def sh(root: Path, script: str, timeout: float = 15.0, limit: int = 100_000) -> Output:
@@ -354,10 +355,40 @@ def test_not_installed_is_absent(disk: Path) -> None:
         assert isinstance(answer, Unknown) and answer.why is Why.ABSENT
 
 
+def test_in_a_chroot_systemctl_is_told_to_start_nothing(disk: Path) -> None:
+    """It sees for itself only where /proc was mounted."""
+    answer = run_inside(
+        Target(RootDoor("/", live=False), "/", Mode.CHROOT), ("sh", "-c", "echo $SYSTEMD_OFFLINE"), 10, 99
+    )
+    assert isinstance(answer, Output) and answer.stdout == "1\n"
+
+
 def test_on_the_running_host_it_is_an_ordinary_command() -> None:
     answer = run_inside(open_target("/"), ("sh", "-c", "echo $A; cat /proc/1/comm"), 10, 1000, None, {"A": "b"})
     assert isinstance(answer, Output)
     assert answer.stdout == "b\n" + Path("/proc/1/comm").read_text()
+
+
+# -- to read only
+
+
+@pytest.mark.parametrize("mounted", ["rw", "noexec,nosuid,nodev", "ro,noexec,nosuid,nodev"])
+def test_who_may_only_read_can_write_nothing_however_the_disk_is_mounted(disk: Path, mounted: str) -> None:
+    (disk / "boot").mkdir()
+    subprocess.run(["mount", "--bind", disk, disk], check=True)
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "none", disk / "boot"], check=True)
+        shutil.copy(disk / "bin/busybox", disk / "boot/busybox")
+        for place in (disk, disk / "boot"):
+            subprocess.run(["mount", "-o", f"remount,bind,{mounted}", place], check=True)
+        script = "for f in /etc/a /boot/a /a /run/a /tmp/a; do touch $f && echo $f; done; ls -l /dev | grep -c ^b"
+        answer = inside(disk, "sh", "-c", f"{script}; /boot/busybox true && echo runs", read_only=True)
+        assert isinstance(answer, Output), answer
+        assert answer.stdout.split() == ["/run/a", "/tmp/a", "0", "runs"]
+        assert "Read-only file system" in answer.stderr
+    finally:
+        subprocess.run(["umount", disk / "boot"], check=False)
+        subprocess.run(["umount", disk], check=True)
 
 
 # -- a real distribution

@@ -6,11 +6,14 @@ from agent.diagnosis.model import ProofFunction
 from agent.diagnosis.proofs import (
     address,
     boot,
+    boot_menus,
     dhcp,
     dns,
+    filesystems,
     generic,
     hooks,
     ifupdown,
+    kernels,
     links,
     managers,
     names,
@@ -20,13 +23,18 @@ from agent.diagnosis.proofs import (
     packages,
     routes,
     storage,
+    upgrades,
 )
 
 PROOFS: dict[str, ProofFunction] = {
     **generic.PROOFS,
     **boot.PROOFS,
+    **boot_menus.PROOFS,
+    **kernels.PROOFS,
     **storage.PROOFS,
+    **filesystems.PROOFS,
     **packages.PROOFS,
+    **upgrades.PROOFS,
     **links.PROOFS,
     **names.PROOFS,
     **hooks.PROOFS,

@@ -1,4 +1,4 @@
-"""Proofs of the boot rules: the root, the kernel and its modules, fstab, and where the boot stopped."""
+"""Proofs of the boot rules: fstab, where the boot stopped, and what waits to be done at the next."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ import re
 from agent.diagnosis.model import CantTell, Context, Evidence, Fails, Holds, Proof, ProofFunction, Severity
 from agent.diagnosis.proofs import fstab_devices, parts, wanted
 from agent.facts import devices
-from agent.facts.boot import KernelImage, MenuEntry
-from agent.facts.devices import BlockDevice
 from agent.facts.facts import Facts
 from agent.facts.fstab import FstabEntry
-from agent.facts.kernels import has_modules
 from agent.facts.services import Init
-from agent.unknown import Maybe, Unknown
+from agent.unknown import Unknown
 
 FSTAB = "/etc/fstab"
 
@@ -88,146 +85,47 @@ def _of_no_weight(facts: Facts, entry: FstabEntry | None) -> bool:
     return not isinstance(facts.mounts, Unknown) and any(mount.point == point for mount in facts.mounts)
 
 
-def kernel_modules_missing(context: Context) -> Proof:
-    """The running kernel, or offline the menu's default, has no modules on disk while its like have them."""
+_RELABELS = (
+    "/usr/lib/systemd/system/selinux-autorelabel.service",
+    "/lib/systemd/system/selinux-autorelabel.service",
+    "/usr/lib/systemd/system/rhel-autorelabel.service",
+    "/usr/lib/systemd/system/fedora-autorelabel.service",
+    "/etc/init/selinux-autorelabel.conf",
+    "/etc/rc.d/rc.sysinit",
+)
+AUTORELABEL = "/.autorelabel"
+
+
+def selinux_relabel_pending(context: Context) -> Proof:
+    """/.autorelabel lies there, and the system is one that acts on it: SELinux is set up and not switched off."""
     facts = context.facts
     if wanted.only_a_log(facts):
         return wanted.not_looked_at(context)
-    if not facts.target.live:
-        return _default_modules(facts)
-    if wanted.container(facts):
-        return Fails("a container's kernel is its host's")
-    release = facts.kernel
-    if isinstance(release, Unknown):
-        return CantTell(release.reason)
-    if has_modules(facts.target, release):
-        return Fails(f"/lib/modules/{release} is there")
-    if isinstance(facts.target.stat("/proc/modules"), Unknown):
-        return Fails(f"{release} takes no modules")
-    others = facts.boot.module_folders
-    missed = context.entries(newest_boot=True)
-    if not others and not missed:
-        return Fails(f"{release} comes from outside of the disk, and nobody missed a module")
-    there = f"/lib/modules holds {', '.join(others)}" if others else "/lib/modules holds none"
-    return Holds(
-        f"{release} runs, and {there}",
-        (Evidence("uname -r", release), Evidence("/lib/modules", there)),
-        {"release": release},
-        None if missed else Severity.INFO,
-    )
-
-
-def _default_modules(facts: Facts) -> Proof:
+    stat = facts.target.stat(AUTORELABEL, follow=False)
+    if isinstance(stat, Unknown):
+        return Fails(f"there is no {AUTORELABEL}") if stat.absent else CantTell(stat.reason)
+    if facts.target.live and wanted.container(facts):
+        return Fails("a container is labelled by its host")
+    text = facts.target.text("/etc/selinux/config")
+    if isinstance(text, Unknown) and not text.absent:
+        return CantTell(text.reason)
+    modes = re.findall(r"^\s*SELINUX\s*=\s*(\w+)", text, re.MULTILINE) if isinstance(text, str) else []
+    mode = modes[-1].lower() if modes else "not set up"
     entry = facts.boot.default_entry
-    if entry is None:
-        return CantTell("no boot menu on this disk tells which kernel boots")
-    image = _image(facts, entry)
-    if image is None or not image.release:
-        return CantTell(f"the release of {entry.kernel} can't be told")
-    if image.modules or has_modules(facts.target, image.release):
-        return Fails(f"/lib/modules/{image.release} is there")
-    if not facts.boot.module_folders and not image.initrd:
-        return Fails(f"{image.release} needs none: there are no modules and no initrd at all")
-    there = ", ".join(facts.boot.module_folders) or "none"
-    return Holds(
-        f"{entry.kernel} boots, and /lib/modules/{image.release} is missing",
-        (Evidence(entry.source or "boot menu", entry.text, entry.line), Evidence("/lib/modules", f"holds {there}")),
-        {"release": image.release},
-    )
-
-
-def _image(facts: Facts, entry: MenuEntry) -> KernelImage | None:
-    path = facts.target.resolve(entry.kernel)
-    return next((image for image in facts.boot.kernels if image.path == path), None)
-
-
-def kernel_panic_no_root(context: Context) -> Proof:
-    """Offline: the menu's default kernel boots without the initrd that it needs to find its root."""
-    facts = context.facts
-    entry = _next_boot(context)
-    if not isinstance(entry, MenuEntry):
-        return entry
-    image = _image(facts, entry)
-    if image is None:
-        return CantTell(f"{entry.kernel} is not on this disk")
-    source = Evidence(entry.source or "boot menu", entry.text, entry.line)
-    if entry.initrd:
-        if facts.target.exists(entry.initrd):
-            return Fails(f"{entry.kernel} boots with {entry.initrd}")
-        why = f"{entry.kernel} boots with {entry.initrd}, which does not exist"
-        return Holds(why, (source, Evidence(entry.initrd, "no such file")), _kernel_values(image))
-    needs = _needs_initrd(facts, entry, image)
-    if not needs:
-        return Fails(f"{entry.kernel} boots without an initrd, and nothing says that it needs one")
-    return Holds(f"{entry.kernel} boots without an initrd, and {needs}", (source,), _kernel_values(image))
-
-
-def _kernel_values(image: KernelImage) -> dict[str, str]:
-    return {"kernel": image.path, "release": image.release}
-
-
-def _needs_initrd(facts: Facts, entry: MenuEntry, image: KernelImage) -> str:
-    root = _root_of(entry)
-    if root.startswith(("UUID=", "LABEL=")):
-        return f"the kernel alone can't find root={root}"
-    for base in ("/lib/modules", "/usr/lib/modules"):
-        if image.release and facts.target.glob(f"{base}/{image.release}/kernel/drivers/scsi/virtio_scsi.ko*"):
-            return "its disk driver (virtio_scsi) is a module"
-    return ""
-
-
-def _next_boot(context: Context) -> MenuEntry | Proof:
-    """The default entry of a target that is not running; a running one has found its root."""
-    facts = context.facts
-    if wanted.only_a_log(facts):
-        return wanted.not_looked_at(context)
-    if facts.target.live:
-        return Fails("the root is mounted, and the system runs")
-    entry = facts.boot.default_entry
-    if entry is None:
-        return CantTell("no boot menu on this disk tells which kernel boots, and with which root")
-    return entry
-
-
-def _root_of(entry: MenuEntry) -> str:
-    """The value of root= without quotes; the last one counts."""
-    words = [word.strip("\"'") for word in entry.options.split()]
-    return next((word[5:].strip("\"'") for word in reversed(words) if word.startswith("root=")), "")
-
-
-def initramfs_no_root(context: Context) -> Proof:
-    """Offline, with the machine's disks known: the default entry's root= names none of them."""
-    facts = context.facts
-    entry = _next_boot(context)
-    if not isinstance(entry, MenuEntry):
-        return entry
-    root = _root_of(entry)
-    if not root or not devices.is_device(root):
-        return CantTell(f"root={root or '(none)'} of {entry.source or 'the boot menu'} names no disk")
-    found: Maybe[tuple[BlockDevice, ...]] = facts.devices
-    if isinstance(found, Unknown):
-        return CantTell(found.reason)
-    if devices.find(found, root):
-        return Fails(f"root={root} is there")
-    doubt = fstab_devices.doubt(found, root, live=False)
-    if doubt:
-        return CantTell(f"root={root} is not among the disks, but {doubt}")
-    line = re.sub(r"\s+", " ", entry.text)
-    return Holds(
-        f"root={root} is none of the disks ({fstab_devices.shown(found)})",
-        (
-            Evidence(entry.source or "boot menu", line, entry.line),
-            Evidence("blkid", fstab_devices.shown(found)),
-        ),
-        {"device": root, "file": entry.source},
-    )
+    words = entry.options.split() if entry else []
+    if "selinux=0" in words or mode not in ("enforcing", "permissive"):
+        return Fails(f"{AUTORELABEL} lies there, and SELinux is {'off' if 'selinux=0' in words else mode}")
+    program = next((path for path in _RELABELS if facts.target.exists(path)), "")
+    if not program:
+        return CantTell(f"{AUTORELABEL} lies there, and what acts on it at boot is not known here")
+    evidence = (Evidence(AUTORELABEL, "is there"), Evidence("/etc/selinux/config", f"SELINUX={mode}"))
+    why = f"{AUTORELABEL} lies there, SELinux is {mode}: the next boot labels every file, and boots once more"
+    return Holds(why, evidence, {"mode": mode})
 
 
 PROOFS: dict[str, ProofFunction] = {
     "emergency_mode": emergency_mode,
     "fstab_invalid": fstab_invalid,
     "fstab_missing_device": fstab_devices.fstab_missing_device,
-    "initramfs_no_root": initramfs_no_root,
-    "kernel_modules_missing": kernel_modules_missing,
-    "kernel_panic_no_root": kernel_panic_no_root,
+    "selinux_relabel_pending": selinux_relabel_pending,
 }

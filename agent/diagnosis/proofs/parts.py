@@ -121,13 +121,15 @@ def other_service(facts: Facts) -> str:
 
 def root_option(facts: Facts) -> str:
     """What systemctl needs to work on the mounted root: "--root=/media/sda " or ""."""
-    root = facts.target.root.rstrip("/")
+    root = facts.target.place.rstrip("/")
     return f"--root={root} " if root else ""
 
 
 def in_root(facts: Facts, command: str) -> str:
-    """The command as it is run for a mounted root: inside a chroot of it."""
-    root = facts.target.root.rstrip("/")
+    """The command as it is run for a mounted root, or for a disk that we mount: inside a chroot of it."""
+    if facts.target.device:
+        return f"agent rescue --chroot {facts.target.device} {command}"
+    root = facts.target.place.rstrip("/")
     return f"chroot {root} {command}" if root else command
 
 

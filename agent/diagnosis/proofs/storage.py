@@ -1,8 +1,7 @@
-"""Proofs of storage: full, read-only or damaged file systems, and a host that ran out of memory."""
+"""Proofs of storage: full file systems, and a host that ran out of memory."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +9,6 @@ from agent.diagnosis.model import CantTell, Context, Evidence, Fails, Holds, Pro
 from agent.diagnosis.proofs import parts, wanted
 from agent.facts.facts import Facts
 from agent.facts.storage import Mount
-from agent.logs.model import Match
 from agent.target.model import Space
 from agent.unknown import Unknown
 
@@ -130,134 +128,6 @@ def inodes_full(context: Context) -> Proof:
     return Fails("inodes are free on every file system")
 
 
-def fs_read_only(context: Context) -> Proof:
-    """Live: a file system that fstab wants writable is mounted read-only. Offline: the kernel made it so in the
-    newest boot."""
-    facts = context.facts
-    if wanted.only_a_log(facts):
-        return wanted.not_looked_at(context)
-    if not facts.target.live:
-        return _remounted(context)
-    mounts = facts.mounts
-    if isinstance(mounts, Unknown):
-        return CantTell(mounts.reason, wanted.log_values(context))
-    if wanted.container(facts) or facts.target.exists("/run/ostree-booted"):
-        return Fails("what is mounted here was decided from outside")
-    last = {mount.point: mount for mount in mounts}  # a later mount hides an earlier one
-    for mount in sorted(last.values(), key=lambda one: len(one.point)):
-        entry = facts.fstab.entry(mount.point)
-        if entry is None or mount.type not in DISK_TYPES or not mount.read_only or "ro" in entry.options:
-            continue
-        options = ",".join(mount.options)
-        return Holds(
-            f"{mount.point} ({mount.source}) is mounted read-only, /etc/fstab:{entry.line} wants it writable",
-            (Evidence("/proc/self/mountinfo", f"{mount.source} {mount.point} {mount.type} {options}"),),
-            {"point": mount.point, "disk": mount.source},
-            Severity.CRITICAL if mount.point in SYSTEM else None,
-        )
-    return Fails("no file system is read-only against /etc/fstab")
-
-
-def _remounted(context: Context) -> Proof:
-    facts = context.facts
-    for match in reversed(parts.trusted_matches(context, "remounted")):
-        device = match.groups.get("device", "")
-        if not match.entry.kernel or (device and not _is_ours(facts, device)):
-            continue
-        started, time = facts.boot.started, match.entry.time
-        if not isinstance(started, Unknown) and time is not None and started > time + 60:
-            return CantTell("the kernel said so, and the host was booted again since")
-        name = device.rsplit("/", 1)[-1]
-        why = f"the kernel made {name or 'a file system'} read-only in the newest boot"
-        return Holds(why, (parts.entry_evidence(match.entry),), {"point": _point(facts, name)})
-    if context.entries():
-        return CantTell("a log says so, and nobody vouches for the log")
-    return Fails("no kernel message of the newest boot says so")
-
-
-def _point(facts: Facts, name: str) -> str:
-    """Where fstab mounts a device; the root, when it does not tell."""
-    return next((entry.file for entry in facts.fstab.entries if entry.spec == f"/dev/{name}"), "/")
-
-
-_CHECKS = {
-    "xfs": ("xfs_repair -n {disk}", "xfs_repair {disk}"),
-    "btrfs": ("btrfs check --readonly {disk}",),
-}
-
-
-def fs_corrupt(context: Context) -> Proof:
-    """The kernel, or PID 1 of a check that failed, said so in the newest boot, of a disk of this host."""
-    facts = context.facts
-    if wanted.only_a_log(facts):
-        return wanted.not_looked_at(context)
-    unknown = ""
-    for match in reversed(parts.trusted_matches(context)):
-        kernel = match.entry.kernel
-        if not kernel and not wanted.spoken_by_systemd(match.entry) and not _by_fsck(match):
-            continue
-        device = match.groups.get("device", "")
-        if device and not _is_ours(facts, device):
-            unknown = device
-            continue
-        return _damaged(context, match, device)
-    if unknown:
-        return CantTell(f"{unknown} is not known to be a disk of this host", {"disk": f"/dev/{unknown}"})
-    counted = _counted(facts)
-    if counted is not None:
-        return counted
-    if context.entries():
-        return CantTell("a log says so, and nobody vouches for the log", wanted.log_values(context))
-    return Fails("no log of the newest boot says so")
-
-
-def _counted(facts: Facts) -> Holds | None:
-    """Live: ext4's own count of errors since the last check, which e2fsck clears; it needs no log."""
-    if not facts.target.live or wanted.container(facts):
-        return None
-    for path in facts.target.glob("/sys/fs/ext4/*/errors_count"):
-        name = path.split("/")[4]
-        text = facts.target.text(path, 4096)
-        if isinstance(text, str) and re.fullmatch(r"[1-9][0-9]{0,18}", text.strip()) and _is_ours(facts, name):
-            why = f"ext4 counted {text.strip()} errors on {name} since its last check"
-            return Holds(why, (Evidence(path, text.strip()),), {"disk": f"/dev/{name}"}, Severity.WARNING)
-    return None
-
-
-def _by_fsck(match: Match) -> bool:
-    trust = match.entry.trust
-    return trust is not None and trust.uid == 0 and trust.unit.startswith("systemd-fsck")
-
-
-def _is_ours(facts: Facts, device: str) -> bool:
-    """A mounted disk, or one that fstab names; by UUID fstab does not tell, and any disk may be meant."""
-    name = device.rsplit("/", 1)[-1]
-    if re.match(r"loop|ram|zram|sr\d|fd\d|nbd", name):
-        return False
-    base = re.sub(r"-\d+$", "", name) if not name.startswith("dm-") else name
-    mounts = facts.mounts
-    if not isinstance(mounts, Unknown):
-        if base.startswith("dm-") or any(mount.source.startswith("/dev/mapper/") for mount in mounts):
-            return True
-        return any(mount.source in (f"/dev/{base}", "/dev/root") for mount in mounts if mount.type in DISK_TYPES)
-    specs = [entry.spec for entry in facts.fstab.entries]
-    return f"/dev/{base}" in specs or any("=" in spec or "/by-" in spec or "mapper" in spec for spec in specs)
-
-
-def _damaged(context: Context, match: Match, device: str) -> Holds:
-    pattern = next((name for name, hits in context.hits.items() if match in hits.matches), "")
-    base = re.sub(r"-\d+$", "", device) if not device.startswith("dm-") else device
-    name = base.rsplit("/", 1)[-1]
-    commands = _CHECKS.get(pattern) if name else ()
-    return Holds(
-        f"the newest boot reports damage{f' on {name}' if name else ''}",
-        (parts.entry_evidence(match.entry),),
-        {"disk": f"/dev/{name}"} if name else {},
-        Severity.WARNING if parts.network_up(context.facts) else None,
-        commands,
-    )
-
-
 def oom_killer(context: Context) -> Proof:
     """The kernel killed for the whole host in the newest boot; long ago it is a remark."""
     facts = context.facts
@@ -289,8 +159,6 @@ def _age(facts: Facts, time: float | None) -> float:
 
 PROOFS: dict[str, ProofFunction] = {
     "disk_full": disk_full,
-    "fs_corrupt": fs_corrupt,
-    "fs_read_only": fs_read_only,
     "inodes_full": inodes_full,
     "oom_killer": oom_killer,
 }

@@ -1,6 +1,8 @@
-"""Hosts that lie, and hosts that were repaired: what a log says is not what is."""
+"""Hosts that lie, hosts that were repaired, hosts that an upgrade left half way: what a log says is not what is."""
 
 from __future__ import annotations
+
+from datetime import datetime, timezone
 
 from tests.lab.root import Root
 from tests.lab.scenarios.ifupdown import FAILED, static
@@ -29,6 +31,23 @@ def forge_as_an_ssh_user(host: Running) -> None:
         host.inside("logger", "-p", "auth.info", "-t", "sshd", name)
 
 
+HISTORY = "/var/log/apt/history.log"
+CROSSING = """
+Start-Date: {now:%Y-%m-%d  %H:%M:%S}
+Commandline: apt-get dist-upgrade
+Upgrade: base-files:amd64 (10.3+deb10u13, 11.1+deb11u9), libc6:amd64 (2.28-10, 2.31-13), openssh-server:amd64 (1, 2)
+"""
+
+
+def killed_upgrade(root: Root) -> None:
+    """apt writes what it is about to do, and when it has ended; the power went in between."""
+    root.append(HISTORY, CROSSING.format(now=datetime.now(timezone.utc)))
+
+
+def _end_of_upgrade(root: Root) -> None:
+    root.append(HISTORY, f"End-Date: {datetime.now(timezone.utc):%Y-%m-%d  %H:%M:%S}\n")
+
+
 def _sendmail() -> Scenario:
     return next(scenario for scenario in IFUPDOWN if scenario.finding == "ifup-hook-sendmail")
 
@@ -48,6 +67,24 @@ SCENARIOS = (
         static,
         whisper=forge_as_an_ssh_user,
         journal=(r"sshd\[\d+\]: Invalid user run-parts",),
+    ),
+    Scenario(
+        "ifupdown: a release upgrade was killed",
+        "ifupdown",
+        static,
+        killed_upgrade,
+        finding="upgrade-in-progress",
+        rung="packages",
+        answers=True,
+    ),
+    Scenario(
+        "ifupdown: a release upgrade was killed, and ended since",
+        "ifupdown",
+        static,
+        killed_upgrade,
+        finding="upgrade-in-progress",
+        rung="packages",
+        repair=_end_of_upgrade,
     ),
     Scenario(
         "sendmail hook, repaired since",

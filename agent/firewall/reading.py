@@ -1,0 +1,44 @@
+"""Readings: a rule-set, where it was read, who wrote it, and what could not be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.firewall.host import Host
+from agent.firewall.model import Backend, Family, Ruleset
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a part of a rule-set comes from: a program's output or a file, by a name that people can run or open
+    ("iptables-legacy-save", "/etc/nftables.conf"). ``loaded_by`` is the service that loads a file at boot."""
+
+    name: str
+    backend: Backend
+    family: Family | None = None  # None: of both
+    loaded_by: str = ""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who wrote a chain: "ufw", "firewalld", "fail2ban", "Docker" ... ``table`` and ``chain`` as the model names them."""
+
+    program: str
+    family: Family
+    table: str
+    chain: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is in force now, or would be after a boot. ``managers`` are the programs that manage it ("ufw", "firewalld").
+
+    ``unchecked`` says in a sentence each what could not be read (and so may hold more rules); where it is not empty, an
+    accept is not certain."""
+
+    ruleset: Ruleset = Ruleset()
+    host: Host = Host()
+    sources: tuple[Source, ...] = ()
+    owners: tuple[Owner, ...] = ()
+    managers: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
