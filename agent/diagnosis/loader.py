@@ -13,14 +13,20 @@ from typing import NoReturn, TypeVar
 
 from agent.diagnosis.model import Advice, Layer, Rule, RulePattern, Sample, Severity
 from agent.diagnosis.proofs import PROOFS
-from agent.errors import UsageError
+from agent.errors import CannotLook, UsageError
 from agent.logs.literals import NoLiteral, lint, required_literals
 from agent.logs.model import Pattern
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    try:
+        import tomli as tomllib
+    except ImportError as error:
+        raise CannotLook(
+            "the rules can't be read: this Python has no reader of TOML",
+            "take Python 3.11 or later, or install tomli (Debian's python3-tomli)",
+        ) from error
 
 BUILT_IN = Path(__file__).resolve().parent.parent / "rules"
 

@@ -10,13 +10,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from yaml.nodes import Node
-
 from agent.change.model import Move, Operation, Plan, WriteFile
 from agent.diagnosis.proofs import wanted
 from agent.facts.facts import Facts
 from agent.facts.netconfig import netplan_yaml
 from agent.facts.netconfig.model import InterfaceConfig, Manager, ManagerConfig
+from agent.facts.netconfig.yaml_nodes import Node
 from agent.fixes import imagined
 from agent.fixes.model import Planned, Refusal, Request
 from agent.target import Target
@@ -264,6 +263,8 @@ def _netplan(target: Target, config: ManagerConfig, name: Name) -> Iterator[_Edi
             continue
         before = _text(target, path)
         root = netplan_yaml.load(before.encode("utf-8", "surrogateescape"))
+        if isinstance(root, netplan_yaml.Fault) and root.bound:
+            raise _CantEdit(f"{path} is {root.text}")
         if root is None or isinstance(root, netplan_yaml.Fault):
             continue
         after = before

@@ -9,11 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from yaml.nodes import Node
-
 from agent.facts.netconfig.confdirs import collect
 from agent.facts.netconfig.model import Manager, ManagerConfig
 from agent.facts.netconfig.netplan_yaml import Fault, get, load, scalar
+from agent.facts.netconfig.yaml_nodes import Node
 from agent.target import Target
 from agent.unknown import Unknown
 
@@ -71,7 +70,7 @@ def read(target: Target) -> ManagerConfig:
 def traces(target: Target) -> CloudInit:
     installed = not isinstance(target.find_program("cloud-init"), Unknown)
     configs, unread = _configs(target)
-    network_disabled, disabled_by = _network(target, configs)
+    network_disabled, disabled_by, not_judged = _network(target, configs)
     line = target.text("/proc/cmdline", limit=65536) if target.live else ""
     options = line.split() if isinstance(line, str) else []
     stopped = "cloud-init=disabled" in options or target.exists(_DISABLED)
@@ -87,7 +86,7 @@ def traces(target: Target) -> CloudInit:
         written,
         configs,
         _datasource(target),
-        unread,
+        (*unread, *not_judged),
     )
 
 
@@ -99,21 +98,24 @@ def _configs(target: Target) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(paths), unread
 
 
-def _network(target: Target, configs: tuple[str, ...]) -> tuple[bool, str]:
-    """The last file that has ``network:`` decides."""
+def _network(target: Target, configs: tuple[str, ...]) -> tuple[bool, str, tuple[str, ...]]:
+    """The last file that has ``network:`` decides: whether it is disabled, by which file, and what wasn't judged."""
     disabled, by = False, ""
+    not_judged: list[str] = []
     for path in configs:
         data = target.read(path, limit=LIMIT)
         if isinstance(data, Unknown) or b"network" not in data:
             continue
         root = load(data)
+        if isinstance(root, Fault) and root.bound:
+            not_judged.append(f"{path}: {root.text}")
         if root is None or isinstance(root, Fault):
             continue
         network: Node | None = get(root, "network")
         if network is not None:
             disabled = scalar(get(network, "config")) == "disabled"
             by = path if disabled else ""
-    return disabled, by
+    return disabled, by, tuple(not_judged)
 
 
 def _written(target: Target) -> dict[str, Manager]:

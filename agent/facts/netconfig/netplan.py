@@ -21,8 +21,6 @@ from __future__ import annotations
 
 import re
 
-from yaml.nodes import Node
-
 from agent.facts.netconfig.confdirs import collect
 from agent.facts.netconfig.model import ConfigProblem, Manager, ManagerConfig, Origin
 from agent.facts.netconfig.netplan_backend import backend_problems
@@ -31,6 +29,7 @@ from agent.facts.netconfig.netplan_check import Checker
 from agent.facts.netconfig.netplan_world import Rejected, World
 from agent.facts.netconfig.netplan_yaml import LIMIT, Fault, get, line_of, load, scalar
 from agent.facts.netconfig.text import by_helper
+from agent.facts.netconfig.yaml_nodes import Node
 from agent.target import Target
 from agent.target.model import Stat
 from agent.unknown import Unknown

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
 
-from yaml.nodes import MappingNode, Node
-
 from agent.facts.netconfig import netplan_keys as keys
 from agent.facts.netconfig.model import (
     AddressConfig,
@@ -20,6 +18,7 @@ from agent.facts.netconfig.model import (
 from agent.facts.netconfig.netplan_world import World
 from agent.facts.netconfig.netplan_yaml import get, items, line_of, pairs, scalar
 from agent.facts.netconfig.text import address, interface, mac, secret
+from agent.facts.netconfig.yaml_nodes import MappingNode, Node
 
 MAX_DEFINITIONS = 4096
 

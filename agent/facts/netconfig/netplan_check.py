@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-
 from agent.facts.netconfig import netplan_keys as keys
 from agent.facts.netconfig.netplan_world import Definition, Rejected, World, incomplete
 from agent.facts.netconfig.netplan_yaml import get, items, line_of, pairs, scalar
 from agent.facts.netconfig.text import address
+from agent.facts.netconfig.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 _NAME = re.compile(r"[!-~]+")
 _UINT = re.compile(r"[ \t\n\v\f\r]*[+]?[0-9]*")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from yaml.nodes import Node
-
 from agent.facts.netconfig import netplan_keys as keys
 from agent.facts.netconfig.netplan_yaml import get, scalar
 from agent.facts.netconfig.text import address
+from agent.facts.netconfig.yaml_nodes import Node
 
 _WIREGUARD = re.compile(r"[A-Za-z0-9+/]{43}=")
 
