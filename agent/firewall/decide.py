@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from agent.firewall.doubts import Doubt, Doubts
 from agent.firewall.fields import Field, Value
 from agent.firewall.result import Place, Result, Verdict
-from agent.firewall.walk import Doubt, Outcome, World, steps_of
+from agent.firewall.walk import Outcome, World, steps_of
 from agent.unknown import Unknown, Why
 
 _ANY = frozenset((Verdict.ACCEPT, Verdict.DROP, Verdict.REJECT))
@@ -48,7 +49,7 @@ def decided(over: Sequence[Outcome], arrived: Sequence[tuple[World, bool]], repl
     if len({end.kind for end in ends}) == 1:
         found = _result(ends[0], ends[0].verdict, ends[0].place, ends[0].why, possible)
         return replace(found, packet=_common([end.world.fields for end in ends]))
-    doubt, end = _cause(ends, 0)
+    doubt, end = _cause(ends)
     if end.verdict is Verdict.UNKNOWN:
         return _result(end, Verdict.UNKNOWN, end.place, end.why, possible)
     return _result(end, Verdict.UNKNOWN, doubt.place, doubt.reason, possible)
@@ -67,27 +68,88 @@ def _common(packets: Sequence[Mapping[Field, Value]]) -> Mapping[Field, Value]:
     return {**first, **dict.fromkeys(differing, unknown)} if differing else first
 
 
-def _cause(ends: list[_End], depth: int) -> tuple[Doubt, _End]:
-    """The doubt at which the ends part, on the lowest level where the two sides differ, and an end behind it."""
-    doubts = [end for end in ends if len(end.world.doubts) > depth]
-    if not doubts:
-        return _nothing(ends)
-    first = doubts[0].world.doubts[depth]
-    sides: dict[bool, list[_End]] = {True: [], False: []}
-    others: list[_End] = []
+class _Fork:
+    """A point on the ways: after the doubts of ``path``. ``below`` are the points after the next doubt, in the order
+    in which their ends were met; ``kinds`` how the ends behind it end, ``here`` those that end without a doubt more.
+    """
+
+    def __init__(self, path: Doubts | None) -> None:
+        self.path = path
+        self.below: list[_Fork] = []
+        self.here: list[_End] = []
+        self.kinds: set[tuple[Verdict, bool]] = set()
+        self.first: _End | None = None
+        self.unknown: _End | None = None
+
+    def meet(self, end: _End) -> None:
+        self.kinds.add(end.kind)
+        self.first = self.first or end
+        if end.verdict is Verdict.UNKNOWN:
+            self.unknown = self.unknown or end
+
+
+def _forks(ends: list[_End]) -> _Fork:
+    """All ways from their beginning."""
+    root = _Fork(None)
+    known: dict[Doubts | None, _Fork] = {None: root}
     for end in ends:
-        met = end.world.doubts[depth] if len(end.world.doubts) > depth else None
-        if met is not None and (met.place, met.reason) == (first.place, first.reason):
-            sides[met.held].append(end)
-        else:
-            others.append(end)
-    for side in (*sides.values(), others):
-        if len({end.kind for end in side}) > 1:
-            if side is others:
-                return _cause(others, depth)
-            return _cause(side, depth + 1)
-    shown = next((end for end in ends if end.verdict is Verdict.UNKNOWN), None)
-    return first, shown or (sides[True] or sides[False] or others)[0]
+        path, new = end.world.doubts, []
+        while path not in known:
+            new.append(path)
+            path = path.before if path else None
+        at = known[path]
+        for path in reversed(new):
+            fork = _Fork(path)
+            known[path] = fork
+            at.below.append(fork)
+            at = fork
+        at.here.append(end)
+    order = [root]
+    for fork in order:
+        order += fork.below
+    for fork in reversed(order):
+        for end in fork.here:
+            fork.meet(end)
+        for below in fork.below:
+            fork.kinds |= below.kinds
+            fork.first = fork.first or below.first
+            fork.unknown = fork.unknown or below.unknown
+    return root
+
+
+def _cause(ends: list[_End]) -> tuple[Doubt, _End]:
+    """The doubt at which the ends part, on the lowest level where the two sides differ, and an end behind it."""
+    fork = _forks(ends)
+    while True:
+        rest: dict[tuple[Place, str], list[_Fork]] = {}
+        for one in fork.below:
+            assert one.path is not None
+            rest.setdefault((one.path.last.place, one.path.last.reason), []).append(one)
+        deeper: _Fork | None = None
+        groups = list(rest.values())
+        while groups and deeper is None:
+            sides = sorted(groups.pop(0), key=lambda side: not _doubt(side).held)
+            deeper = next((side for side in sides if len(side.kinds) > 1), None)
+            if deeper is not None:
+                break
+            others: set[tuple[Verdict, bool]] = {end.kind for end in fork.here}.union(
+                *(side.kinds for group in groups for side in group)
+            )
+            if len(others) < 2:
+                behind = [*sides, *(side for group in groups for side in group)]
+                shown = next((side.unknown for side in behind if side.unknown), None)
+                shown = shown or next((end for end in fork.here if end.verdict is Verdict.UNKNOWN), None)
+                first = sides[0].first
+                assert first is not None
+                return _doubt(sides[0]), shown or first
+        if deeper is None:
+            return _nothing(fork.here)
+        fork = deeper
+
+
+def _doubt(fork: _Fork) -> Doubt:
+    assert fork.path is not None
+    return fork.path.last
 
 
 def _nothing(ends: list[_End]) -> tuple[Doubt, _End]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from agent.firewall.doubts import Doubt, Doubts
 from agent.firewall.fields import CONNECTION, Field, Protocol, State, Status
 from agent.firewall.host import Host
 from agent.firewall.model import Chain, Family, Hook, Ruleset, Table
 from agent.firewall.packet import Packet
 from agent.firewall.result import Place, Verdict
-from agent.firewall.walk import BUDGET, Doubt, Outcome, Walk, World, merged
+from agent.firewall.walk import BUDGET, Outcome, Walk, World, merged
 from agent.unknown import Unknown, Why
 
 TRACKING = -200
@@ -146,10 +147,10 @@ class Passage:
                     continue
                 reason = "whether this rule translated the connection when it began is not known"
                 fields = {**outcome.world.fields, Field.CT_STATE: world.fields[Field.CT_STATE]}
-                doubts = (*outcome.world.doubts, Doubt(outcome.place, reason, True))
+                doubts = Doubts(Doubt(outcome.place, reason, True), outcome.world.doubts)
                 ways.append(replace(outcome.world, fields=fields, doubts=doubts))
                 untouched = Doubt(outcome.place, reason, False)
-                ways.append(replace(world, doubts=(*outcome.world.doubts, untouched)))
+                ways.append(replace(world, doubts=Doubts(untouched, outcome.world.doubts)))
         return ways or [world]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.firewall.host import Host
 from agent.firewall.model import Backend, Family, Ruleset
@@ -21,7 +21,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Owner:
-    """Who wrote a chain: "ufw", "firewalld", "fail2ban", "Docker" ... ``table`` and ``chain`` as the model names them."""
+    """Who wrote a chain: "ufw", "firewalld", "fail2ban", "Docker" ... ``table`` and ``chain`` as in the model."""
 
     program: str
     family: Family
@@ -31,13 +31,13 @@ class Owner:
 
 @dataclass(frozen=True)
 class Reading:
-    """What is in force now, or would be after a boot. ``managers`` are the programs that manage it ("ufw", "firewalld").
+    """What is in force now, or would be after a boot. ``managers`` are the programs in charge ("ufw", "firewalld").
 
-    ``unchecked`` says in a sentence each what could not be read (and so may hold more rules); where it is not empty, an
-    accept is not certain."""
+    ``unchecked`` says in a sentence each what could not be read (and so may hold more rules); where it is not
+    empty, an accept is not certain."""
 
-    ruleset: Ruleset = Ruleset()
-    host: Host = Host()
+    ruleset: Ruleset = field(default_factory=Ruleset)
+    host: Host = field(default_factory=Host)
     sources: tuple[Source, ...] = ()
     owners: tuple[Owner, ...] = ()
     managers: tuple[str, ...] = ()

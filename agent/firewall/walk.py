@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from agent.firewall import effects
+from agent.firewall.doubts import Doubt, Doubts, common
 from agent.firewall.fields import Field, Value
 from agent.firewall.host import Host
 from agent.firewall.match import Scope, Truth, holds
@@ -40,15 +41,6 @@ WORLDS = 64  # at one rule
 _STATEMENTS = (End, Jump, Assign, Translate, Untrack, Template, Fill, Choose, Aside, Beyond)
 
 
-@dataclass(frozen=True)
-class Doubt:
-    """A rule that could not be judged, and the way that was taken there."""
-
-    place: Place
-    reason: str
-    held: bool
-
-
 class Trail:
     """The chains on the way so far, the last one first: a list that worlds share."""
 
@@ -73,7 +65,7 @@ class World:
     "redirect". ``changed`` are the sets that rules on the way have changed."""
 
     fields: Mapping[Field, Value]
-    doubts: tuple[Doubt, ...] = ()
+    doubts: Doubts | None = None
     trail: Trail | None = None
     changed: frozenset[str] = frozenset()
     accepted: Place | None = None
@@ -192,8 +184,8 @@ class Walk:
 
     def _fork(self, chain: Chain, rule: Rule, world: World, why: Unknown, onward: list[World]) -> list[World]:
         place = self._place(chain, rule)
-        onward.append(replace(world, doubts=(*world.doubts, Doubt(place, why.reason, False))))
-        return [replace(world, doubts=(*world.doubts, Doubt(place, why.reason, True)))]
+        onward.append(replace(world, doubts=Doubts(Doubt(place, why.reason, False), world.doubts)))
+        return [replace(world, doubts=Doubts(Doubt(place, why.reason, True), world.doubts))]
 
     def _statement(
         self,
@@ -294,12 +286,5 @@ def merged(worlds: list[World]) -> list[World]:
     for world in worlds:
         key = (frozenset(world.fields.items()), world.changed, world.translated)
         other = known.get(key)
-        known[key] = world if other is None else replace(other, doubts=_common(other.doubts, world.doubts))
+        known[key] = world if other is None else replace(other, doubts=common(other.doubts, world.doubts))
     return list(known.values())
-
-
-def _common(one: tuple[Doubt, ...], other: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
-    length = 0
-    while length < min(len(one), len(other)) and one[length] == other[length]:
-        length += 1
-    return one[:length]

@@ -8,7 +8,7 @@ import pytest
 
 from agent.firewall import evaluate
 from agent.firewall.fields import Field, Protocol, State
-from agent.firewall.model import Backend, Ruleset, assumed_whole, together
+from agent.firewall.model import Backend, Family, Ruleset, assumed_whole, together
 from agent.firewall.packet import Question, packet
 from agent.firewall.result import Verdict
 from agent.firewall.xtables import save
@@ -223,3 +223,12 @@ def test_ping_is_told_from_other_icmp() -> None:
     text = ":INPUT DROP\n-A INPUT -p icmp -m icmp --icmp-type 8 -j ACCEPT\n"
     assert ask(text, PING).verdict is ACCEPT
     assert ask(text.replace("8 -j", "3/3 -j"), PING).verdict is DROP
+
+
+def test_many_rules_that_can_not_be_judged_cost_no_more_than_their_number() -> None:
+    bans = "".join(f"-A bans -s 45.{number // 250}.{number % 250}.1/32 -j REJECT\n" for number in range(3000))
+    text = f"*filter\n:INPUT DROP [0:0]\n:bans - [0:0]\n-A INPUT -j bans\n{bans}-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
+    found = evaluate.inbound_and_back(save.read(text, Family.IP, Backend.LEGACY), packet(Question(destination_port=22)))
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.possible == {Verdict.ACCEPT, Verdict.REJECT}
+    assert found.place is not None and (found.place.chain, found.place.number) == ("bans", 3000)

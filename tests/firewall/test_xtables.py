@@ -17,7 +17,7 @@ from agent.firewall.xtables import listing, save
 from tests.firewall.asking import HOST, SSH, ask, rules
 
 RECORDED = Path(__file__).parent / "recorded"
-NAMES = sorted({path.name.split(".")[0] for path in RECORDED.iterdir()})
+NAMES = sorted({path.name.split(".")[0] for path in RECORDED.glob("*.txt")})
 
 
 def recorded(name: str, form: str) -> Ruleset:
