@@ -125,14 +125,16 @@ def _rule(source: _Source, table: Mapping[str, object]) -> Rule:
     layer = _word(source, table, "layer", Layer)
     if source.path.parent.name in [known.value for known in Layer] and source.path.parent.name != layer.value:
         source.fail(f"layer {layer.value} in the folder {source.path.parent.name}", "move the file", "layer")
+    proof = _table(source, table, "proof")
+    silent = proof.get("name") != "trusted_log"  # the other proofs need no log
     patterns = tuple(
-        _pattern(source, identity, item, index) for index, item in enumerate(_tables(source, table, "patterns"))
+        _pattern(source, identity, item, index)
+        for index, item in enumerate(_tables(source, table, "patterns", optional=silent))
     )
     names = [pattern.name for pattern in patterns]
     for name in names:
         if names.count(name) > 1:
             source.fail(f"two patterns are named {name}", "give each its own name", f'name = "{name}"')
-    proof = _table(source, table, "proof")
     samples = _table(source, table, "samples", optional=True)
     _known(source, samples, ("match", "reject"), "samples")
     return Rule(

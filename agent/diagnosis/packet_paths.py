@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from ipaddress import ip_address
-from weakref import WeakKeyDictionary
 
 from agent.facts import listeners
 from agent.facts.facts import Facts
 from agent.firewall import evaluate
-from agent.firewall.fields import Protocol
+from agent.firewall.fields import Protocol, State
 from agent.firewall.host import Host
 from agent.firewall.inforce import in_force
 from agent.firewall.packet import Question, packet
@@ -27,7 +28,14 @@ ANYBODY = {
     6: ("2600:8800::37", "2a02:8100::42", "2400:4050::30", "2804:14c::40", "2c0f:f248::30"),
 }
 PUBLIC_SERVICES = (80, 443)
-_BLOCKED = frozenset((Verdict.DROP, Verdict.REJECT))
+BLOCKED = frozenset((Verdict.DROP, Verdict.REJECT))
+
+_ROUTER = "fe80::1"  # Linode's, and as good as any other link-local address
+_SOLICITATION, _ADVERTISEMENT = 135, 136  # ICMPv6: neighbours find each other by these (RFC 4861)
+_HOPS = 255  # of neighbour discovery: an answer with fewer comes from elsewhere
+_ALL_STATIONS = "255.255.255.255"
+# Rules that let so much through in a time: whoever keeps below gets in.
+_RATE = re.compile(r"\b(?:hashlimit|connlimit|recent|limit:? |limit rate|ct count|meter |#conn|quota|(?:add|update) @)")
 
 
 class Answer(Enum):
@@ -37,6 +45,7 @@ class Answer(Enum):
     BLOCKED = "blocked"
     NO_REPLY = "no reply"  # it gets in, its answer does not get out
     SOME = "some"  # depends on where it comes from
+    RATED = "rated"  # up to so many in a time
     UNKNOWN = "unknown"
 
 
@@ -77,8 +86,11 @@ class Paths:
 
     def interface(self, family: int) -> str | None:
         """The one that leads to the world; "" when none does, None when that is not known."""
-        leaves = self.host.leaves_by(family, _number(ANYBODY[family][0]))
-        return None if isinstance(leaves, Unknown) else leaves
+        leaves = self.host.leaves_by(family, int(ip_address(ANYBODY[family][0])))
+        if not isinstance(leaves, Unknown):
+            return leaves
+        others = [one.name for one in self.host.interfaces if one.name != "lo"]
+        return others[0] if len(others) == 1 else None
 
     @cached_property
     def ssh_ports(self) -> tuple[int, ...]:
@@ -106,10 +118,25 @@ class Paths:
         protocol = Protocol.ICMP if family == 4 else Protocol.ICMPV6
         return self._from_anybody("ping", Question(family, protocol, arrives=self.interface(family) or None))
 
-    def everything(self, family: int) -> tuple[Path, ...]:
-        """A packet to each thing that outsiders may want of this host."""
-        ports = dict.fromkeys((*self.ssh_ports, *self.services, *PUBLIC_SERVICES))
-        return (self.ping(family), *(self.to_port(family, port) for port in ports))
+    def everything(self, family: int) -> Iterator[Path]:
+        """A packet to each thing that outsiders may want of this host, ssh first."""
+        for port in dict.fromkeys((*self.ssh_ports, *self.services, *PUBLIC_SERVICES)):
+            yield self.to_port(family, port, f"ssh (tcp {port})" if port in self.ssh_ports else "")
+        yield self.ping(family)
+
+    def neighbours(self) -> Path:
+        """The router asks who has this host's IPv6 address, and this host answers: without it no packet comes."""
+        arrives = self.interface(6) or None
+        one = Question(6, Protocol.ICMPV6, _ROUTER, None, arrives=arrives, state=State.UNTRACKED, ttl=_HOPS)
+        asked = replace(one, kind=_SOLICITATION)
+        if ("neighbours", asked) not in self._asked:
+            found = evaluate.inbound(self.reading.ruleset, packet(asked, self.host), self.host)
+            if found.verdict is Verdict.ACCEPT:
+                answer = replace(one, source=None, destination=_ROUTER, arrives=None, kind=_ADVERTISEMENT)
+                found = evaluate.outbound(self.reading.ruleset, packet(answer, self.host), self.host)
+                found = replace(found, reply=True)
+            self._asked["neighbours", asked] = Path("neighbour discovery", asked, _answer([found]), found)
+        return self._asked["neighbours", asked]
 
     def by(self, interface: str, family: int, port: int) -> Path:
         """The same by another interface: a tunnel, a private network."""
@@ -126,13 +153,18 @@ class Paths:
     def dns(self, server: str) -> Path:
         """A question to a name server, and its answer."""
         family = 6 if ":" in server else 4
-        question = Question(family, Protocol.UDP, None, server, None, 53)
-        key = (f"dns to {server}", question)
-        if key not in self._asked:
-            ruleset = self.reading.ruleset
-            out = evaluate.outbound_and_back(ruleset, packet(question, self.host), self.host)
-            self._asked[key] = Path(key[0], question, _answer([out]), out)
-        return self._asked[key]
+        return self._out(f"a question to name server {server}", Question(family, Protocol.UDP, None, server, None, 53))
+
+    def dhcp(self) -> Path:
+        """The renewal of an address that DHCP gave; the first question of all goes past every firewall."""
+        return self._out("the renewal by DHCP", Question(4, Protocol.UDP, None, _ALL_STATIONS, 68, 67))
+
+    def _out(self, what: str, question: Question) -> Path:
+        if (what, question) not in self._asked:
+            asked = packet(question, self.host)
+            found = evaluate.outbound_and_back(self.reading.ruleset, asked, self.host)
+            self._asked[what, question] = Path(what, question, _answer([found]), found)
+        return self._asked[what, question]
 
     def _from_anybody(self, what: str, question: Question) -> Path:
         key = (what, question)
@@ -141,20 +173,27 @@ class Paths:
         return self._asked[key]
 
     def _ask(self, what: str, question: Question) -> Path:
-        results = []
-        for source in ANYBODY[question.family]:
-            asked = packet(_from(question, source), self.host)
-            results.append(evaluate.inbound_and_back(self.reading.ruleset, asked, self.host))
+        ruleset = self.reading.ruleset
+        asked = [packet(replace(question, source=source), self.host) for source in ANYBODY[question.family]]
+        results = [evaluate.inbound_and_back(ruleset, one, self.host) for one in asked]
         answer = _answer(results)
-        shown = next((one for one in results if one.verdict in _BLOCKED), results[0])
-        allowed: Result | None = None
-        if answer in (Answer.BLOCKED, Answer.SOME):
-            whole = evaluate.inbound_and_back(self.reading.ruleset, packet(question, self.host), self.host)
-            passed = next((one for one in results if one.verdict is Verdict.ACCEPT), None)
-            allowed = passed or (whole if Verdict.ACCEPT in whole.possible else None)
-        if answer is Answer.UNKNOWN:
+        shown = next((one for one in results if one.verdict in BLOCKED), results[0])
+        allowed = next((one for one in results if one.verdict is Verdict.ACCEPT), None)
+        if answer is Answer.BLOCKED:
+            whole = evaluate.inbound_and_back(ruleset, packet(question, self.host), self.host)
+            allowed = whole if Verdict.ACCEPT in whole.possible else None
+        if answer in (Answer.UNKNOWN, Answer.RATED):
             shown = next((one for one in results if one.verdict is Verdict.UNKNOWN), shown)
         return Path(what, question, answer, shown, allowed)
+
+    def file(self, place: Place) -> str:
+        """The one file in which a rule of this kind is saved; "" where that can't be told."""
+        names = {
+            source.name
+            for source in self.reading.sources
+            if source.loaded_by and source.backend is place.backend and source.family in (None, place.family)
+        }
+        return names.pop() if len(names) == 1 else ""
 
     def owner(self, place: Place) -> str:
         """The program that wrote the chain in which a rule stands; "" when nobody is known for it."""
@@ -168,29 +207,26 @@ def _is(owner: Owner, place: Place) -> bool:
     return (owner.family, owner.table, owner.chain) == (place.family, place.table, place.chain)
 
 
-def _from(question: Question, source: str) -> Question:
-    return replace(question, source=source)
-
-
-def _number(address: str) -> int:
-    return int(ip_address(address))
-
-
 def _answer(results: list[Result]) -> Answer:
     verdicts = {one.verdict for one in results}
     if verdicts == {Verdict.ACCEPT}:
         return Answer.OPEN
-    if verdicts <= _BLOCKED:
+    if verdicts <= BLOCKED:
         return Answer.NO_REPLY if all(one.reply for one in results) else Answer.BLOCKED
-    return Answer.UNKNOWN if Verdict.UNKNOWN in verdicts else Answer.SOME
+    doubts = [one for one in results if one.verdict is Verdict.UNKNOWN]
+    if doubts and all(_is_rated(one) for one in doubts):
+        return Answer.RATED
+    return Answer.UNKNOWN if doubts else Answer.SOME
 
 
-_paths: WeakKeyDictionary[Facts, Paths] = WeakKeyDictionary()
+def _is_rated(result: Result) -> bool:
+    return Verdict.ACCEPT in result.possible and result.place is not None and bool(_RATE.search(result.place.text))
 
 
 def of(facts: Facts) -> Paths:
-    """The rule-set that is in force, or of a disk the one that would be loaded at boot."""
-    if facts not in _paths:
-        reading = in_force(facts.target) if facts.target.live else at_boot(facts.target)
-        _paths[facts] = Paths(facts, reading)
-    return _paths[facts]
+    """The rule-set that is in force, or of a disk the one that would be loaded at boot; read once."""
+    known = facts.derived.get(Paths)
+    if not isinstance(known, Paths):
+        known = Paths(facts, in_force(facts.target) if facts.target.live else at_boot(facts.target))
+        facts.derived[Paths] = known
+    return known

@@ -227,7 +227,8 @@ def test_ping_is_told_from_other_icmp() -> None:
 
 def test_many_rules_that_can_not_be_judged_cost_no_more_than_their_number() -> None:
     bans = "".join(f"-A bans -s 45.{number // 250}.{number % 250}.1/32 -j REJECT\n" for number in range(3000))
-    text = f"*filter\n:INPUT DROP [0:0]\n:bans - [0:0]\n-A INPUT -j bans\n{bans}-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
+    chains = ":INPUT DROP [0:0]\n:bans - [0:0]\n-A INPUT -j bans\n"
+    text = f"*filter\n{chains}{bans}-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
     found = evaluate.inbound_and_back(save.read(text, Family.IP, Backend.LEGACY), packet(Question(destination_port=22)))
     assert found.verdict is Verdict.UNKNOWN
     assert found.possible == {Verdict.ACCEPT, Verdict.REJECT}

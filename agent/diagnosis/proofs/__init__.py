@@ -5,11 +5,13 @@ from __future__ import annotations
 from agent.diagnosis.model import ProofFunction
 from agent.diagnosis.proofs import (
     address,
+    bans,
     boot,
     boot_menus,
     dhcp,
     dns,
     filesystems,
+    firewall,
     generic,
     hooks,
     ifupdown,
@@ -46,5 +48,7 @@ PROOFS: dict[str, ProofFunction] = {
     **managers.PROOFS,
     **address.PROOFS,
     **routes.PROOFS,
+    **firewall.PROOFS,
+    **bans.PROOFS,
     **dns.PROOFS,
 }
