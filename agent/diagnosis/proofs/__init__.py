@@ -24,6 +24,7 @@ from agent.diagnosis.proofs import (
     networkmanager,
     packages,
     routes,
+    saved_rules,
     storage,
     upgrades,
 )
@@ -50,5 +51,6 @@ PROOFS: dict[str, ProofFunction] = {
     **routes.PROOFS,
     **firewall.PROOFS,
     **bans.PROOFS,
+    **saved_rules.PROOFS,
     **dns.PROOFS,
 }
