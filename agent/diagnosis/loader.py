@@ -32,7 +32,7 @@ BUILT_IN = Path(__file__).resolve().parent.parent / "rules"
 
 ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 RULE_KEYS = ("title", "layer", "severity", "explains", "fix", "references", "patterns", "proof", "advice")
-PATTERN_KEYS = ("name", "regex", "why", "idents", "uids", "units", "comms", "transports", "repairs", "refutes")
+PATTERN_KEYS = ("name", "regex", "why", "idents", "uids", "units", "comms", "transports", "repairs", "refutes", "tells")
 TRANSPORTS = ("kernel", "syslog", "stdout", "journal", "driver", "audit")
 MAXIMUM_BYTES = 256 * 1024
 
@@ -199,7 +199,9 @@ def _pattern(source: _Source, identity: str, table: Mapping[str, object], index:
         comms=_strings(source, table, "comms"),
         transports=transports,
     )
-    return RulePattern(name, pattern, _text(source, table, "why", *near[:-1]), flag("repairs"), flag("refutes"))
+    return RulePattern(
+        name, pattern, _text(source, table, "why", *near[:-1]), flag("repairs"), flag("refutes"), flag("tells")
+    )
 
 
 def _proof(source: _Source, table: Mapping[str, object]) -> str:

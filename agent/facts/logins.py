@@ -23,14 +23,15 @@ def recent_addresses(target: Target) -> Maybe[tuple[str, ...]]:
             continue
         read = True
         for record in reversed(utmp.records(data)):
-            if record.kind == utmp.USER and _is_address(record.host):
+            if record.kind == utmp.USER and is_address(record.host):
                 found.setdefault(record.host)
     if not read:
         return reason or Unknown("no record of logins", Why.ABSENT)
     return tuple(found)[:MOST]
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """An address from which one comes over the network, and no name."""
     try:
         return not ip_address(host).is_loopback
     except ValueError:

@@ -16,7 +16,7 @@ from agent.firewall.model import Backend, Family, Ruleset, together
 from agent.firewall.reading import Owner, Reading, Source
 from agent.firewall.xtables import save
 from agent.target.model import Json, Mode
-from tests.proofs.managed import config, facts, iface, prove
+from tests.proofs.managed import config, facts, iface, prove, said
 from tests.virtual import File, Node, virtual
 
 SSHD: Mapping[str, Node] = {
@@ -243,6 +243,13 @@ def test_one_who_logs_in_is_banned() -> None:
     assert isinstance(found, Holds)
     assert found.values["unban"] == "fail2ban-client set sshd unbanip 198.51.100.7"
     assert isinstance(proof("firewall_blocks_ssh", of), Fails)
+
+
+def test_one_who_logs_in_by_the_words_of_the_journal() -> None:
+    told = ("login", said("Accepted publickey for root", address="198.51.100.7"))
+    assert isinstance(prove("ban_list_hit", host(rules(BANS), ONLY_4, owners=FAIL2BAN), told), Holds)
+    other = ("login", said("Accepted publickey for root", address="198.51.100.8"))
+    assert isinstance(prove("ban_list_hit", host(rules(BANS), ONLY_4, owners=FAIL2BAN), other), Fails)
 
 
 def test_bans_of_strangers_are_none_of_our_business() -> None:
