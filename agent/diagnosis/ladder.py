@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from agent.diagnosis import packet_paths
 from agent.diagnosis.model import Finding, Layer, LayerState, Rung, Severity, Status
-from agent.diagnosis.packet_paths import Answer
 from agent.facts.facts import Facts
 from agent.facts.network import Link
+from agent.firewall.anybody import Answer
 from agent.unknown import Unknown
 
 Seen = tuple[LayerState, str]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from functools import cached_property
 from ipaddress import ip_address
 
 from agent.facts import listeners
 from agent.facts.facts import Facts
-from agent.firewall import evaluate
+from agent.firewall import anybody, evaluate
+from agent.firewall.anybody import ANYBODY, Path
 from agent.firewall.fields import Protocol, State
 from agent.firewall.host import Host
 from agent.firewall.inforce import in_force
@@ -21,48 +20,12 @@ from agent.firewall.result import Place, Result, Verdict
 from agent.firewall.saved.boot import at_boot
 from agent.unknown import Unknown
 
-# Public addresses of five regions that stand for "anybody": what rules say of all of them, they say of the world.
-# (TEST-NETs would not do: lists of bogons drop them.)
-ANYBODY = {
-    4: ("24.48.0.37", "81.2.69.142", "126.10.20.30", "177.20.30.40", "105.16.20.30"),
-    6: ("2600:8800::37", "2a02:8100::42", "2400:4050::30", "2804:14c::40", "2c0f:f248::30"),
-}
 PUBLIC_SERVICES = (80, 443)
-BLOCKED = frozenset((Verdict.DROP, Verdict.REJECT))
 
 _ROUTER = "fe80::1"  # Linode's, and as good as any other link-local address
 _SOLICITATION, _ADVERTISEMENT = 135, 136  # ICMPv6: neighbours find each other by these (RFC 4861)
 _HOPS = 255  # of neighbour discovery: an answer with fewer comes from elsewhere
 _ALL_STATIONS = "255.255.255.255"
-# Rules that let so much through in a time: whoever keeps below gets in.
-_RATE = re.compile(r"\b(?:hashlimit|connlimit|recent|limit:? |limit rate|ct count|meter |#conn|quota|(?:add|update) @)")
-
-
-class Answer(Enum):
-    """What becomes of a packet from anybody."""
-
-    OPEN = "open"
-    BLOCKED = "blocked"
-    NO_REPLY = "no reply"  # it gets in, its answer does not get out
-    SOME = "some"  # depends on where it comes from
-    RATED = "rated"  # up to so many in a time
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Path:
-    """One question and its answer. ``shown`` is the result that says most; ``allowed`` one that got through where
-    others did not."""
-
-    what: str  # "ssh (tcp 22)"
-    question: Question
-    answer: Answer
-    shown: Result
-    allowed: Result | None = None
-
-    @property
-    def place(self) -> Place | None:
-        return self.shown.place
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +98,7 @@ class Paths:
                 answer = replace(one, source=None, destination=_ROUTER, arrives=None, kind=_ADVERTISEMENT)
                 found = evaluate.outbound(self.reading.ruleset, packet(answer, self.host), self.host)
                 found = replace(found, reply=True)
-            self._asked["neighbours", asked] = Path("neighbour discovery", asked, _answer([found]), found)
+            self._asked["neighbours", asked] = Path("neighbour discovery", asked, anybody.answer([found]), found)
         return self._asked["neighbours", asked]
 
     def by(self, interface: str, family: int, port: int) -> Path:
@@ -163,28 +126,14 @@ class Paths:
         if (what, question) not in self._asked:
             asked = packet(question, self.host)
             found = evaluate.outbound_and_back(self.reading.ruleset, asked, self.host)
-            self._asked[what, question] = Path(what, question, _answer([found]), found)
+            self._asked[what, question] = Path(what, question, anybody.answer([found]), found)
         return self._asked[what, question]
 
     def _from_anybody(self, what: str, question: Question) -> Path:
         key = (what, question)
         if key not in self._asked:
-            self._asked[key] = self._ask(what, question)
+            self._asked[key] = anybody.path(what, question, self.reading.ruleset, self.host)
         return self._asked[key]
-
-    def _ask(self, what: str, question: Question) -> Path:
-        ruleset = self.reading.ruleset
-        asked = [packet(replace(question, source=source), self.host) for source in ANYBODY[question.family]]
-        results = [evaluate.inbound_and_back(ruleset, one, self.host) for one in asked]
-        answer = _answer(results)
-        shown = next((one for one in results if one.verdict in BLOCKED), results[0])
-        allowed = next((one for one in results if one.verdict is Verdict.ACCEPT), None)
-        if answer is Answer.BLOCKED:
-            whole = evaluate.inbound_and_back(ruleset, packet(question, self.host), self.host)
-            allowed = whole if Verdict.ACCEPT in whole.possible else None
-        if answer in (Answer.UNKNOWN, Answer.RATED):
-            shown = next((one for one in results if one.verdict is Verdict.UNKNOWN), shown)
-        return Path(what, question, answer, shown, allowed)
 
     def file(self, place: Place) -> str:
         """The one file in which a rule of this kind is saved; "" where that can't be told."""
@@ -205,22 +154,6 @@ class Paths:
 
 def _is(owner: Owner, place: Place) -> bool:
     return (owner.family, owner.table, owner.chain) == (place.family, place.table, place.chain)
-
-
-def _answer(results: list[Result]) -> Answer:
-    verdicts = {one.verdict for one in results}
-    if verdicts == {Verdict.ACCEPT}:
-        return Answer.OPEN
-    if verdicts <= BLOCKED:
-        return Answer.NO_REPLY if all(one.reply for one in results) else Answer.BLOCKED
-    doubts = [one for one in results if one.verdict is Verdict.UNKNOWN]
-    if doubts and all(_is_rated(one) for one in doubts):
-        return Answer.RATED
-    return Answer.UNKNOWN if doubts else Answer.SOME
-
-
-def _is_rated(result: Result) -> bool:
-    return Verdict.ACCEPT in result.possible and result.place is not None and bool(_RATE.search(result.place.text))
 
 
 def of(facts: Facts) -> Paths:

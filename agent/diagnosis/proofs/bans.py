@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 
 from agent.diagnosis.model import CantTell, Context, Evidence, Fails, Holds, Proof, ProofFunction
-from agent.diagnosis.packet_paths import BLOCKED, Paths
+from agent.diagnosis.packet_paths import Paths
 from agent.diagnosis.proofs import wanted
 from agent.diagnosis.proofs.firewall import evidence_of, look
 from agent.facts import logins
 from agent.facts.facts import Facts
+from agent.firewall.anybody import BLOCKED
 from agent.firewall.result import Place
 from agent.unknown import Unknown
 

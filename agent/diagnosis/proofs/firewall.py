@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from agent.diagnosis import packet_paths
 from agent.diagnosis.model import CantTell, Context, Evidence, Fails, Holds, Proof, ProofFunction, Severity
-from agent.diagnosis.packet_paths import ANYBODY, Answer, Path, Paths
+from agent.diagnosis.packet_paths import Paths
 from agent.diagnosis.proofs import wanted
 from agent.facts.netconfig.model import Method
+from agent.firewall.anybody import ANYBODY, Answer, Path
 from agent.firewall.model import Backend
 from agent.firewall.opening import opening
 from agent.firewall.result import Place
