@@ -15,8 +15,8 @@ from agent.firewall.fields import Protocol, State
 from agent.firewall.host import Host
 from agent.firewall.inforce import in_force
 from agent.firewall.packet import Question, packet
-from agent.firewall.reading import Owner, Reading
-from agent.firewall.result import Place, Result, Verdict
+from agent.firewall.reading import Reading
+from agent.firewall.result import Result, Verdict
 from agent.firewall.saved.boot import at_boot
 from agent.unknown import Unknown
 
@@ -87,6 +87,12 @@ class Paths:
             yield self.to_port(family, port, f"ssh (tcp {port})" if port in self.ssh_ports else "")
         yield self.ping(family)
 
+    def overview(self, family: int) -> Iterator[Path]:
+        """What a person asks first: ssh, each service that waits for the world, ping."""
+        for port in dict.fromkeys((*self.ssh_ports, *self.services)):
+            yield self.to_port(family, port, f"ssh (tcp {port})" if port in self.ssh_ports else "")
+        yield self.ping(family)
+
     def neighbours(self) -> Path:
         """The router asks who has this host's IPv6 address, and this host answers: without it no packet comes."""
         arrives = self.interface(6) or None
@@ -134,26 +140,6 @@ class Paths:
         if key not in self._asked:
             self._asked[key] = anybody.path(what, question, self.reading.ruleset, self.host)
         return self._asked[key]
-
-    def file(self, place: Place) -> str:
-        """The one file in which a rule of this kind is saved; "" where that can't be told."""
-        names = {
-            source.name
-            for source in self.reading.sources
-            if source.loaded_by and source.backend is place.backend and source.family in (None, place.family)
-        }
-        return names.pop() if len(names) == 1 else ""
-
-    def owner(self, place: Place) -> str:
-        """The program that wrote the chain in which a rule stands; "" when nobody is known for it."""
-        for one in self.reading.owners:
-            if _is(one, place):
-                return one.program
-        return ""
-
-
-def _is(owner: Owner, place: Place) -> bool:
-    return (owner.family, owner.table, owner.chain) == (place.family, place.table, place.chain)
 
 
 def of(facts: Facts) -> Paths:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from agent.firewall.host import Host
 from agent.firewall.model import Backend, Family, Ruleset
+from agent.firewall.result import Place
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,19 @@ class Reading:
     owners: tuple[Owner, ...] = ()
     managers: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
+
+    def owner(self, place: Place) -> str:
+        """The program that wrote the chain in which a rule stands; "" when nobody is known for it."""
+        for one in self.owners:
+            if (one.family, one.table, one.chain) == (place.family, place.table, place.chain):
+                return one.program
+        return ""
+
+    def file(self, place: Place) -> str:
+        """The one file in which a rule of this kind is saved; "" where that can't be told."""
+        names = {
+            source.name
+            for source in self.sources
+            if source.loaded_by and source.backend is place.backend and source.family in (None, place.family)
+        }
+        return names.pop() if len(names) == 1 else ""

@@ -52,7 +52,7 @@ def ban_list_hit(context: Context) -> Proof:
     for address in recent:
         for port in paths.ssh_ports:
             found = paths.from_address(address, port)
-            program = "" if found.place is None else paths.owner(found.place)
+            program = "" if found.place is None else paths.reading.owner(found.place)
             if found.place is not None and found.verdict in BLOCKED and program in BANNING:
                 values = {"address": address, "program": program, "unban": _unban(program, found.place, address)}
                 why = f"{address} has logged in before, and {program} bans it"

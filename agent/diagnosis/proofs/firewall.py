@@ -111,7 +111,7 @@ def deciding(paths: Paths, path: Path) -> str:
     place = path.place
     if place is None:
         return path.shown.why or "a rule"
-    owner = paths.owner(place)
+    owner = paths.reading.owner(place)
     by = f" ({owner})" if owner else ""
     if place.number == 0:
         return f"the policy {path.shown.verdict.value.upper()} of {place.table} {place.chain}{by}"
@@ -120,7 +120,7 @@ def deciding(paths: Paths, path: Path) -> str:
 
 def evidence_of(paths: Paths, place: Place) -> Evidence:
     """The rule itself, by the file in which it is saved or the tool that shows it."""
-    file = paths.file(place) if place.line else ""
+    file = paths.reading.file(place) if place.line else ""
     if file:
         return Evidence(file, place.text, place.line)
     return Evidence(f"{_TOOLS[place.backend]}, {place.family.value} {place.table} {place.chain}", place.text)
@@ -138,7 +138,7 @@ def _holds(paths: Paths, why: str, shown: list[Path], severity: Severity | None 
     values = {"family": str(question.family), "port": str(question.destination_port or "")}
     if place is None:
         return Holds(why, (), values, severity)
-    owner = paths.owner(place)
+    owner = paths.reading.owner(place)
     values |= {"table": place.table, "chain": place.chain, "number": str(place.number), "owner": owner}
     evidence = dict.fromkeys(evidence_of(paths, path.place) for path in shown if path.place is not None)
     inwards = first.answer is Answer.BLOCKED and first.what.startswith(("ssh", "ping"))
