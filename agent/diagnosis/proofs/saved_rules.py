@@ -23,7 +23,7 @@ def firewall_restore(context: Context) -> Proof:
     if wanted.only_a_log(facts):
         return wanted.not_looked_at(context)
     reading = saved(facts)
-    files = [one for one in reading.sources if one.loaded_by and not one.name.startswith(_IN_PARTS)]
+    files = [one for one in reading.sources if _is_whole(one)]
     if not facts.target.live:
         return _by_reading(reading) or generic.trusted_log(context)
     tried = {source: trial.refusal(facts.target, source) for source in files}
@@ -38,6 +38,11 @@ def firewall_restore(context: Context) -> Proof:
     if not files or any(isinstance(found, Unknown) for found in tried.values()):
         return generic.trusted_log(context)
     return Fails("every saved file is accepted by its program")
+
+
+def _is_whole(source: Source) -> bool:
+    """A file that one program loads as it stands; a script's commands are not tried one by one."""
+    return source.loaded_by not in ("", source.name) and not source.name.startswith(_IN_PARTS)
 
 
 def saved(facts: Facts) -> Reading:

@@ -138,7 +138,6 @@ SCENARIOS = (
         rung="firewall",
         offline="",
         consequences=SSH_TOO,
-        answers=False,
         whisper=shut_by_hand,
     ),
 )
