@@ -45,10 +45,15 @@ class Reading:
     unchecked: tuple[str, ...] = ()
 
     def owner(self, place: Place) -> str:
-        """The program that wrote the chain in which a rule stands; "" when nobody is known for it."""
+        """The program that wrote the chain in which a rule stands; "" when nobody is known for it. The policy of a
+        table that ufw fills is ufw's too."""
         for one in self.owners:
             if (one.family, one.table, one.chain) == (place.family, place.table, place.chain):
                 return one.program
+        if place.number == 0 and any(
+            one.program == "ufw" and (one.family, one.table) == (place.family, place.table) for one in self.owners
+        ):
+            return "ufw"
         return ""
 
     def file(self, place: Place) -> str:
