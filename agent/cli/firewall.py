@@ -263,7 +263,7 @@ def _ask(reading: Reading, what: str, question: Question, has: Callable[[str], b
 
 def _asked(reading: Reading, path: Path, notes: tuple[str, ...], has: Callable[[str], bool]) -> Asked:
     from agent.firewall.fields import State
-    from agent.firewall.opening import Opening, opening
+    from agent.firewall.opening import Opening, opening, saved_line
     from agent.report.firewall import Asked
 
     found = path.place
@@ -274,4 +274,5 @@ def _asked(reading: Reading, path: Path, notes: tuple[str, ...], has: Callable[[
     inwards = not path.shown.reply and path.question.state == State.NEW
     cure = opening(found, path.question, owner, has) if inwards and not of_a_disk else Opening()
     line = 0 if reading.host.routes and not of_a_disk else found.line
-    return Asked(path, notes, owner, file, line, cure)
+    to_add = saved_line(found, path.question) if inwards and file and owner in ("", "Docker") else ""
+    return Asked(path, notes, owner, file, line, cure, to_add)

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from agent.facts import listeners
 from agent.facts.facts import Facts
-from agent.firewall import anybody, evaluate
+from agent.firewall import anybody, assumed, evaluate
 from agent.firewall.anybody import ANYBODY, Path
 from agent.firewall.fields import Protocol, State
 from agent.firewall.host import Host
@@ -47,13 +47,10 @@ class Paths:
             return (4, 6)
         return tuple(family for family in (4, 6) if self.interface(family) != "")
 
-    def interface(self, family: int) -> str | None:
-        """The one that leads to the world; "" when none does, None when that is not known."""
+    def interface(self, family: int) -> str:
+        """The one that leads to the world, "" when none does; where nobody tells, the one that the rules speak of."""
         leaves = self.host.leaves_by(family, int(ip_address(ANYBODY[family][0])))
-        if not isinstance(leaves, Unknown):
-            return leaves
-        others = [one.name for one in self.host.interfaces if one.name != "lo"]
-        return others[0] if len(others) == 1 else None
+        return assumed.leads_out(self.reading, family) if isinstance(leaves, Unknown) else leaves
 
     @cached_property
     def ssh_ports(self) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ def ask(reading: Reading, what: str, question: Question) -> Asked:
     """The path of a packet, on a host that may not be known."""
     notes: list[str] = []
     if question.arrives is None:
-        name = _leads_out(reading, question.family)
+        name = leads_out(reading, question.family)
         question = replace(question, arrives=name)
         if not reading.host.routes and any(name in rule for rule in _texts(reading.ruleset)):
             notes.append(f"it is taken to come in by {name}; --in NAME asks for another interface")
@@ -62,7 +62,7 @@ def _host(reading: Reading, question: Question) -> Host:
     return Host((Interface("lo"), Interface(question.arrives, (own,))))
 
 
-def _leads_out(reading: Reading, family: int) -> str:
+def leads_out(reading: Reading, family: int) -> str:
     """The interface to the world: by the routes, else the one that the rules speak of."""
     leaves = reading.host.leaves_by(family, 0x18300025 if family == 4 else 0x26008800 << 96)
     if not isinstance(leaves, Unknown) and leaves:

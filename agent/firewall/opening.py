@@ -44,13 +44,24 @@ def opening(place: Place, question: Question, owner: str, has: Callable[[str], b
     return _by_iptables(place, question, has)
 
 
+def saved_line(place: Place, question: Question) -> str:
+    """The line that lets a packet in, as the file has it in which the rule of ``place`` is saved."""
+    if place.backend is Backend.NFT:
+        return _nft_rule(question)
+    return f"-A {shlex.quote(place.chain)} {_iptables_rule(question)}"
+
+
+def _iptables_rule(question: Question) -> str:
+    return f"-p {_NAMES[question.protocol]}{_matching(question)} -j ACCEPT"
+
+
 def _by_iptables(place: Place, question: Question, has: Callable[[str], bool]) -> Opening:
     base = "ip6tables" if place.family is Family.IP6 else "iptables"
     flavoured = f"{base}-{'legacy' if place.backend is Backend.LEGACY else 'nft'}"
     tool = flavoured if has(flavoured) else base
     table = "" if place.table == "filter" else f" -t {shlex.quote(place.table)}"
     chain = shlex.quote(place.chain)
-    rule = f"-p {_NAMES[question.protocol]}{_matching(question)} -j ACCEPT"
+    rule = _iptables_rule(question)
     at = f"-I {chain} {place.number}" if place.number else f"-A {chain}"
     return Opening((f"{tool}{table} {at} {rule}",), (f"{tool}{table} -D {chain} {rule}",))
 
@@ -65,9 +76,13 @@ def _matching(question: Question) -> str:
 
 def _by_nft(place: Place, question: Question) -> Opening:
     chain = " ".join((place.family.value, shlex.quote(place.table), shlex.quote(place.chain)))
-    name = _NAMES[question.protocol]
-    rule = f"{name} dport {question.destination_port} accept"
-    if question.destination_port is None:
-        rule = f"{_ECHO[question.family]} accept" if name in ("icmp", "ipv6-icmp") else f"meta l4proto {name} accept"
+    rule = _nft_rule(question)
     at = f"insert rule {chain} index {place.number - 1}" if place.number else f"add rule {chain}"
     return Opening((f"nft {at} {rule}",), (f"nft -a list chain {chain}", f"nft delete rule {chain} handle NUMBER"))
+
+
+def _nft_rule(question: Question) -> str:
+    name = _NAMES[question.protocol]
+    if question.destination_port is not None:
+        return f"{name} dport {question.destination_port} accept"
+    return f"{_ECHO[question.family]} accept" if name in ("icmp", "ipv6-icmp") else f"meta l4proto {name} accept"

@@ -40,6 +40,7 @@ class Asked:
     file: str = ""
     line: int = 0
     opening: Opening = field(default_factory=Opening)
+    to_add: str = ""  # a line for that file
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,11 @@ def _cure(report: Report, asked: Asked, style: Style) -> list[str]:
     if report.fix:
         lines += commands("Or", [report.fix], style)
     if asked.file:
-        lines += labelled("Where", [f"{asked.file}, line {asked.line}" if asked.line else asked.file], style)
+        before = (
+            f"before line {asked.line} of {asked.file}" if asked.line else f"to {asked.file}, at the end of the chain"
+        )
+        lines += labelled("Add", [f"{before}, and keep a copy of it:"], style) if asked.to_add else []
+        lines += commands("", [asked.to_add], style) if asked.to_add else labelled("Where", [before], style)
     return lines
 
 
