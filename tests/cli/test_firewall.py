@@ -185,3 +185,41 @@ def test_published_rule_sets_give_their_labels_answer(sample: dict[str, object])
         assert verdict == "accept"
     elif labels & {"firewall_blocks_ssh", "firewall_blocks_all", "firewall_blocks_most"}:
         assert "ssh_restricted_source" in labels or verdict in ("drop", "reject")
+
+
+def disk(root: Path) -> None:
+    """A host whose nftables.service is enabled, and whose sshd listens elsewhere than the rules think."""
+    files = {
+        "etc/os-release": 'ID=debian\nVERSION_ID="12"\n',
+        "etc/hostname": "web1\n",
+        "etc/ssh/sshd_config": "Port 2222\n",
+        "lib/systemd/system/nftables.service": "[Service]\nExecStart=/usr/sbin/nft -f /etc/nftables.conf\n",
+        "lib/systemd/systemd": "",
+        "usr/sbin/sshd": "",
+        "usr/sbin/nft": "",
+        "etc/nftables.conf": f"flush ruleset\n{NFT.replace('80, 443', '22, 80')}",
+    }
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    wants = root / "etc/systemd/system/sysinit.target.wants"
+    wants.mkdir(parents=True)
+    (wants / "nftables.service").symlink_to("/lib/systemd/system/nftables.service")
+
+
+def test_a_disk_says_what_it_would_load(tmp_path: Path) -> None:
+    disk(tmp_path)
+    done = agent("--root", str(tmp_path), "-4")
+    assert done.returncode == 1, done.stderr
+    assert "ssh (tcp 2222), IPv4    drop " in done.stdout
+    assert "Add     to /etc/nftables.conf, at the end of the chain, and keep a copy of it:" in done.stdout
+    assert "        tcp dport 2222 accept" in done.stdout.splitlines()
+    found = json.loads(agent("--root", str(tmp_path), "--to-port", "22", "--json").stdout)
+    validate(found)
+    assert (found["verdict"], found["file"], found["sources"][0]["loaded_by"]) == (
+        "accept",
+        "/etc/nftables.conf",
+        "nftables.service",
+    )
