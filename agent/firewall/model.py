@@ -117,11 +117,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in a text that could not be understood, or that its own program would refuse."""
+    """Something in a text that could not be understood; ``refused``: its own program would not load the text."""
 
     line: int
     text: str
     why: str
+    refused: bool = False
 
 
 @dataclass(frozen=True)

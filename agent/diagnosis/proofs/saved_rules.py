@@ -14,7 +14,6 @@ from agent.unknown import Unknown
 SERVICES = ("netfilter-persistent", "iptables", "ip6tables", "nftables", "firewalld", "ufw")
 # Their loaders put the parts of several files together: one file alone proves nothing.
 _IN_PARTS = ("/etc/ufw/", "/etc/firewalld/", "/usr/lib/firewalld/")
-_CERTAIN = ("has no COMMIT", "there is no such table")  # of what our own reader says
 
 
 def firewall_restore(context: Context) -> Proof:
@@ -74,7 +73,7 @@ def _failed(facts: Facts) -> str:
 def _by_reading(reading: Reading) -> Holds | None:
     """Of a disk nothing is run: what any version would refuse."""
     for problem in reading.ruleset.problems:
-        if any(words in problem.why for words in _CERTAIN):
+        if problem.refused:
             file = problem.why.partition(": ")[0]
             why = f"{file}:{problem.line}: {problem.why.partition(': ')[2]}"
             return Holds(why, (Evidence(file, problem.text, problem.line),), {"file": file})
