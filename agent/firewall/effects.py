@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agent.firewall.fields import CONNECTION, Field, State, Status, Value
+from dataclasses import replace
+
+from agent.firewall.fields import CONNECTION, Field, Key, State, Status, Value, value_of
 from agent.firewall.host import Host
 from agent.firewall.match import Fields, Scope
 from agent.firewall.sets import Set, lookup
@@ -11,6 +13,7 @@ from agent.firewall.statement import (
     Choose,
     Constant,
     End,
+    Endpoint,
     Jump,
     Operand,
     Read,
@@ -37,7 +40,10 @@ def applied(step: Assign | Untrack | Template, fields: Fields, scope: Scope) -> 
         return fields  # too late: it has its connection, or a template of one, or shall have none
     if isinstance(step, Untrack):
         return {**fields, Field.CT_STATE: State.UNTRACKED}
-    made = {**fields, Field.CT_STATE: State.NEW}
+    unknown = Unknown("a rule gives the packet a template of a connection, and not a connection", Why.ABSENT)
+    made: dict[Field, Value] = {**fields, Field.CT_STATE: State.NEW}
+    for field in CONNECTION:
+        made[field] = unknown
     if step.zone:
         made[Field.CT_ZONE] = 1
     return made
@@ -70,6 +76,8 @@ def _operand(operand: Operand, fields: Fields, scope: Scope) -> Value:
         return fields.get(operand.field, 0)
     if isinstance(operand, Uncertain):
         return Unknown(operand.reason, Why.UNREADABLE)
+    if isinstance(operand, Endpoint):
+        return Unknown("an address and a port are no single value", Why.UNREADABLE)
     data = _data(operand.keys, operand.map, fields, scope)
     if isinstance(data, Constant):
         return data.value
@@ -84,11 +92,11 @@ def chosen(step: Choose, fields: Fields, scope: Scope) -> Verdict | Unknown | No
     return Unknown("the map holds no verdicts", Why.UNREADABLE)
 
 
-def _data(keys: tuple[Field, ...], name: str | Set, fields: Fields, scope: Scope) -> Verdict | Operand | Unknown | None:
+def _data(keys: tuple[Key, ...], name: str | Set, fields: Fields, scope: Scope) -> Verdict | Operand | Unknown | None:
     found = name if isinstance(name, Set) else scope.sets.get(name)
     if found is None:
         return Unknown(f"the map {name} is not known", Why.ABSENT)
-    key = [fields.get(field) for field in keys]
+    key = [value_of(asked, fields) for asked in keys]
     known = tuple(value for value in key if value is not None)
     if len(known) < len(key):
         return None
@@ -98,6 +106,17 @@ def _data(keys: tuple[Field, ...], name: str | Set, fields: Fields, scope: Scope
     if found.name in scope.changed or (hit is None and found.incomplete):
         return Unknown(f"the map {found.name}: {found.incomplete or 'a rule on the way changes it'}", Why.ABSENT)
     return None if hit is None else hit.data
+
+
+def settled(step: Translate, fields: Fields, scope: Scope) -> Translate:
+    """A translation by a map, with what the map gives for this packet."""
+    if step.by is None:
+        return step
+    data = _data(step.by.keys, step.by.map, fields, scope)
+    if isinstance(data, Endpoint):
+        return replace(step, addresses=data.addresses, ports=data.ports or step.ports, by=None)
+    reason = data.reason if isinstance(data, Unknown) else "the map has no address for this packet"
+    return replace(step, uncertain=reason, by=None)
 
 
 def of_source(step: Translate) -> bool:
@@ -128,6 +147,9 @@ def translated(step: Translate, fields: Fields, host: Host) -> Fields:
         found[address] = Unknown("the address of this host's interface is not known", Why.ABSENT)
     elif step.addresses is not None:
         found[address] = _new_address(step, fields.get(address))
+    if found.get(address) != fields.get(address):
+        kind = Field.SOURCE_TYPE if of_source(step) else Field.DESTINATION_TYPE
+        found[kind] = _address_type(found.get(Field.FAMILY), found.get(address), host)
     if step.ports is not None and port in found:
         found[port] = _new_port(step.ports, found[port])
     if any(found.get(field) != fields.get(field) for field in (address, port)):
@@ -136,6 +158,12 @@ def translated(step: Translate, fields: Fields, host: Host) -> Fields:
             bit = Status.SOURCE_TRANSLATED if of_source(step) else Status.DESTINATION_TRANSLATED
             found[Field.CT_STATUS] = status | bit
     return found
+
+
+def _address_type(family: Value | None, address: Value | None, host: Host) -> Value:
+    if isinstance(family, int) and isinstance(address, int):
+        return host.address_type(family, address)
+    return address if isinstance(address, Unknown) else Unknown("the new address is not known", Why.ABSENT)
 
 
 def _redirected(fields: Fields, host: Host) -> Value:

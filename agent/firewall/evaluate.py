@@ -227,6 +227,8 @@ def _reply_connection(
     fields: Mapping[Field, Value], protocol: Value | None, connection: Mapping[Field, Value]
 ) -> dict[Field, Value]:
     state = fields.get(Field.CT_STATE)
+    if Field.CT_ZONE in fields:
+        return {Field.CT_STATE: Unknown("a rule puts the packet, and perhaps not its answer, into a zone", Why.ABSENT)}
     if state == State.UNTRACKED and connection.get(Field.CT_STATE) == State.ESTABLISHED:
         if protocol == Protocol.TCP:
             unseen = "connection tracking did not see the packet that this answers, and may take the answer for invalid"

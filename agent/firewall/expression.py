@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
-from agent.firewall.fields import Field
+from agent.firewall.fields import Field, Key
 from agent.firewall.sets import Set
 
 Ranges = tuple[tuple[int, int], ...]  # both ends included
@@ -55,7 +55,7 @@ class Lookup:
     """The values of ``keys``, side by side, are a key of an nft set: one of the table by its name, or an
     anonymous one. Does not hold where a field is missing, negated or not."""
 
-    keys: tuple[Field, ...]
+    keys: tuple[Key, ...]
     set: str | Set
     negated: bool = False
 

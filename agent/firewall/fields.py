@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Union
 
@@ -57,6 +59,28 @@ class Field(Enum):
     CT_DESTINATION = "ct original daddr"
     CT_SOURCE_PORT = "ct original proto-src"
     CT_DESTINATION_PORT = "ct original proto-dst"
+
+
+@dataclass(frozen=True)
+class Bits:
+    """A part of a field: (its value & ``mask``) >> ``shift``."""
+
+    field: Field
+    mask: int
+    shift: int = 0
+
+
+Key = Union[Field, Bits]  # what is looked up in a set
+
+
+def value_of(key: Key, fields: Mapping[Field, Value]) -> Value | None:
+    """The value of a field or of a part of one; None where the packet has no such field."""
+    if isinstance(key, Field):
+        return fields.get(key)
+    value = fields.get(key.field)
+    if isinstance(value, int):
+        return (value & key.mask) >> key.shift
+    return value
 
 
 class State:

@@ -21,6 +21,7 @@ from agent.unknown import Unknown, Why
 
 TRACKING = -200
 _TRANSLATION = {Hook.PREROUTING: -100, Hook.OUTPUT: -100, Hook.POSTROUTING: 100, Hook.INPUT: 100}
+_OF_DEVICES = (Hook.INGRESS, Hook.EGRESS)
 _DECIDING = (Hook.INPUT, Hook.FORWARD, Hook.OUTPUT)
 
 _FAMILIES = {4: (Family.IP, Family.INET), 6: (Family.IP6, Family.INET)}
@@ -76,7 +77,7 @@ class Passage:
                     device = self._packet.fields.get(Field.OUTPUT if hook is Hook.EGRESS else Field.INPUT)
                     if table.family not in (*families, Family.NETDEV) or device not in base.device:
                         continue
-                elif table.family not in families:
+                elif table.family not in (*families, *((Family.NETDEV,) if hook in _OF_DEVICES else ())):
                     continue
                 if base.nat:
                     nat.append((table, chain))
@@ -112,7 +113,8 @@ class Passage:
         if Field.CT_ZONE in world.fields and connection.get(Field.CT_STATE) != State.NEW:
             unknown = Unknown("a rule puts the packet into a zone of connections of its own", Why.UNREADABLE)
             connection = dict.fromkeys((*connection, Field.CT_STATE), unknown)
-        return replace(world, fields={**world.fields, **connection})
+        before = {field: value for field, value in world.fields.items() if field not in CONNECTION}
+        return replace(world, fields={**before, **connection})
 
     def _translate(self, hook: Hook, stop: _Stop, worlds: list[World]) -> list[World]:
         """The nat chains: for the first packet of a connection; later ones follow what was decided then."""

@@ -21,7 +21,7 @@ from agent.firewall.expression import (
     Same,
     Within,
 )
-from agent.firewall.fields import Field, Value
+from agent.firewall.fields import Field, Value, value_of
 from agent.firewall.sets import Set, lookup
 from agent.unknown import Unknown, Why
 
@@ -118,8 +118,8 @@ def _looked_up(expression: Lookup, fields: Fields, scope: Scope) -> Truth:
     if found is None:
         return Unknown(f"the set {expression.set} is not known", Why.ABSENT)
     key: list[Value] = []
-    for field in expression.keys:
-        value = fields.get(field)
+    for asked in expression.keys:
+        value = value_of(asked, fields)
         if value is None:
             return False
         key.append(value)

@@ -1,7 +1,7 @@
 """Sets: addresses, ports and their combinations that rules look up; ipset's and nft's alike.
 
 A key is a row of parts (nft's concatenation, ipset's ip,port,net). A part of an element is a range of integers,
-or a name (an interface, "" for none). Sets of prefixes and intervals are sets of ranges.
+or a name (an interface, "" for none), or the beginning of names. Sets of prefixes and intervals are sets of ranges.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from typing import Union
 from agent.firewall.statement import Operand, Verdict
 from agent.unknown import Unknown
 
-Part = Union[tuple[int, int], str]
+
+@dataclass(frozen=True)
+class Prefix:
+    """All names that begin so."""
+
+    text: str
+
+
+Part = Union[tuple[int, int], str, Prefix]
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Set:
         others: list[Element] = []
         for place, item in enumerate(self.elements):
             first = item.key[0] if item.key else ""
-            if isinstance(first, str):
+            if not isinstance(first, tuple):
                 others.append(item)
             else:
                 begins.setdefault(first[0], []).append(place)
@@ -70,6 +78,9 @@ class Set:
             active.update(dict.fromkeys(begins.get(at, ())))
             covers.append([self.elements[place] for place in active])
         return starts, covers, others
+
+
+_WHOLE = 1 << 20  # longer than any name
 
 
 def find(table: Set, key: tuple[int | str, ...]) -> Element | None:
@@ -87,17 +98,23 @@ def find(table: Set, key: tuple[int | str, ...]) -> Element | None:
 def _holds(element: Element, key: tuple[int | str, ...]) -> bool:
     if len(element.key) != len(key):
         return False
-    for part, value in zip(element.key, key):
-        if isinstance(part, str):
-            if part != value:
-                return False
-        elif not (isinstance(value, int) and part[0] <= value <= part[1]):
-            return False
-    return True
+    return all(_covers(part, value) for part, value in zip(element.key, key))
+
+
+def _covers(part: Part, value: int | str) -> bool:
+    if isinstance(part, tuple):
+        return isinstance(value, int) and part[0] <= value <= part[1]
+    if isinstance(part, Prefix):
+        return isinstance(value, str) and value.startswith(part.text)
+    return part == value
 
 
 def _size(element: Element) -> tuple[int, ...]:
-    return tuple(part[1] - part[0] for part in element.key if not isinstance(part, str))
+    """Names are smaller the more of them is told."""
+    return tuple(
+        part[1] - part[0] if isinstance(part, tuple) else -len(part.text) if isinstance(part, Prefix) else -_WHOLE
+        for part in element.key
+    )
 
 
 def lookup(table: Set, key: tuple[int | str | Unknown, ...]) -> Element | Unknown | None:
@@ -113,8 +130,4 @@ def lookup(table: Set, key: tuple[int | str | Unknown, ...]) -> Element | Unknow
 def _may_hold(element: Element, key: tuple[int | str | Unknown, ...]) -> bool:
     if len(element.key) != len(key):
         return False
-    return all(
-        isinstance(value, Unknown)
-        or (part == value if isinstance(part, str) else isinstance(value, int) and part[0] <= value <= part[1])
-        for part, value in zip(element.key, key)
-    )
+    return all(isinstance(value, Unknown) or _covers(part, value) for part, value in zip(element.key, key))

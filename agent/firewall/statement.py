@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Union
 
-from agent.firewall.fields import Field
+from agent.firewall.fields import Field, Key
 
 if TYPE_CHECKING:
     from agent.firewall.sets import Set
@@ -19,7 +19,7 @@ class Action(Enum):
     DROP = "drop"
     REJECT = "reject"
     RETURN = "return"
-    CONTINUE = "continue"  # only as data of a verdict map
+    CONTINUE = "continue"  # the rule goes on
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Read:
 class Mapped:
     """What a map gives for the values of ``keys``; the rule ends where it has none."""
 
-    keys: tuple[Field, ...]
+    keys: tuple[Key, ...]
     map: str | Set
 
 
@@ -70,7 +70,15 @@ class Uncertain:
     reason: str
 
 
-Operand = Union[Constant, Read, Mapped, Uncertain]
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a map sends packets: ranges of addresses, and of ports. Only as data of a map."""
+
+    addresses: tuple[int, int]
+    ports: tuple[int, int] | None = None
+
+
+Operand = Union[Constant, Read, Mapped, Uncertain, Endpoint]
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,8 @@ class Translate:
 
     ``addresses`` and ``ports`` are ranges from which the kernel chooses; None leaves the packet's own.
     With ``keep`` (NETMAP) only the bits of the address that are not in ``keep`` come from ``addresses``.
-    ``uncertain`` says why the new destination can't be told.
+    ``uncertain`` says why the new destination can't be told. ``by`` is the map that gives it: its data are
+    ``Endpoint``.
     """
 
     kind: Translation
@@ -107,6 +116,7 @@ class Translate:
     ports: tuple[int, int] | None = None
     keep: int = 0
     uncertain: str = ""
+    by: Mapped | None = None
 
 
 @dataclass(frozen=True)
@@ -131,9 +141,10 @@ class Fill:
 
 @dataclass(frozen=True)
 class Choose:
-    """nft's verdict map: the values of ``keys`` choose a verdict; without one the rule's next statement follows."""
+    """nft's verdict map: the values of ``keys`` choose a verdict; without one the rule's next statement follows (a
+    rule of nft ends there: its reader puts a ``Lookup`` before)."""
 
-    keys: tuple[Field, ...]
+    keys: tuple[Key, ...]
     map: str | Set
 
 

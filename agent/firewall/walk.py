@@ -157,7 +157,8 @@ class Walk:
                 start = at
                 for one in current:
                     own = replace(scope, changed=one.changed)
-                    truth, at = self._test(rule, start, one, own)
+                    truth, end = self._test(rule, start, one, own)
+                    at = max(at, end)
                     if truth is True:
                         following.append(one)
                     elif truth is False:
@@ -204,11 +205,11 @@ class Walk:
             if step.action is Action.RETURN:
                 returned.append(world)
             elif step.action is Action.CONTINUE:
-                onward.append(world)
+                following.append(world)
             else:
                 self._end(_FINAL[step.action], self._place(chain, rule), world, answer=step.answer)
         elif isinstance(step, Jump):
-            self._jump(chain, rule, step, world, following, returned, depth)
+            self._jump(chain, rule, step, world, onward, returned, depth)
         elif isinstance(step, Beyond):
             self._end(Verdict.UNKNOWN, self._place(chain, rule), world, step.reason)
         elif isinstance(step, Choose):
@@ -221,6 +222,8 @@ class Walk:
             else:
                 self._statement(chain, rule, chosen, world, following, onward, returned, depth)
         elif isinstance(step, Translate):
+            scope = Scope(self._table.set_by_name, self._ruleset.ipsets, world.changed)
+            step = effects.settled(step, world.fields, scope)
             changed = effects.translated(step, world.fields, self._host)
             done = world.translated | effects.kinds(step)
             place = self._place(chain, rule)
@@ -237,10 +240,11 @@ class Walk:
         rule: Rule,
         jump: Jump,
         world: World,
-        following: list[World],
+        onward: list[World],
         returned: list[World],
         depth: int,
     ) -> None:
+        """What comes back goes on at the next rule, whatever else stands in this one."""
         target = self._table.chain_by_name.get(jump.chain)
         place = self._place(chain, rule)
         if target is None:
@@ -257,7 +261,7 @@ class Walk:
         elif jump.goto:
             returned += back
         else:
-            following += back
+            onward += back
 
     def _entered(self, world: World, chain: Chain, by: Place | None) -> World:
         table = self._table

@@ -56,6 +56,17 @@ def test_the_model_says_what_the_kernel_does() -> None:
 
 @needs_root
 @needs_tools
+def test_the_model_says_what_the_kernel_does_with_nft_s_own_rule_sets() -> None:
+    """Alone, and beside both back ends of iptables."""
+    seed = str(random.SystemRandom().randrange(1_000_000))
+    argv = ("--pairs", "1500", "--seed", seed, "--backends", "native,native,all")
+    done = compared(sys.executable, "-m", "tests.firewall.kernel", *argv)
+    assert done.returncode == 0, done.stdout[:6000] + done.stderr
+    print(done.stdout)
+
+
+@needs_root
+@needs_tools
 def test_a_model_that_is_wrong_is_found_out() -> None:
     done = compared(sys.executable, "-c", WRONG, "--pairs", "600", "--seed", "1", "--stop", "3")
     assert done.returncode == 1, done.stdout[:3000] + done.stderr

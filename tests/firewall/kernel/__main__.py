@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--pairs", type=int, default=2000)
     parser.add_argument("--packets", type=int, default=60, help="for each rule-set")
-    parser.add_argument("--backends", default="legacy,nft,both")
+    parser.add_argument("--backends", default="legacy,nft,both,native,all")
     parser.add_argument("--families", default="4,6")
     parser.add_argument("--stop", type=int, default=10, help="after so many disagreements")
     parser.add_argument("--first", type=int, default=1, help="number of the first rule-set")
