@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_interface, ip_network
 
 from agent.facts.facts import Facts
-from agent.facts.netconfig.model import Manager
+from agent.facts.netconfig.model import Manager, Method
 from agent.firewall.host import Host, Interface, Network, Route
 from agent.target import Target
 from agent.unknown import Unknown
@@ -47,7 +47,7 @@ def _destination(text: str, family: int) -> Network:
 def _configured(facts: Facts) -> Host:
     manager = facts.managers.main
     config = facts.configs.get(manager) if isinstance(manager, Manager) else None
-    if config is None:
+    if config is None or config.problems or config.unread:
         return Host()
     interfaces: list[Interface] = []
     routes: list[Route] = []
@@ -56,7 +56,8 @@ def _configured(facts: Facts) -> Host:
             return Host()
         if one.name == "lo":
             continue
-        if not one.static or any(method.value in ("dhcp", "auto", "unknown") for method in (one.method4, one.method6)):
+        by_others = any(method not in (Method.NONE, Method.STATIC) for method in (one.method4, one.method6))
+        if not one.addresses or by_others or one.accept_ra:
             return Host()
         interfaces.append(Interface(one.name, tuple(_network(str(item.interface)) for item in one.addresses)))
         routes += (Route(_whole(str(item.interface)), one.name) for item in one.addresses)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agent.firewall.model import Ruleset
-from agent.firewall.reading import Owner, Reading
+from agent.firewall.owners import owners
+from agent.firewall.reading import Reading
 from agent.firewall.saved import addresses, scripts, services
 from agent.firewall.saved.loaded import Loaded
 from agent.target import Target
@@ -24,15 +24,7 @@ def at_boot(target: Target) -> Reading:
         ruleset,
         addresses.host(target),
         tuple(loaded.sources),
-        _owners(ruleset),
+        owners(ruleset),
         tuple(loaded.managers),
         tuple(loaded.unchecked),
     )
-
-
-def _owners(ruleset: Ruleset) -> tuple[Owner, ...]:
-    try:
-        from agent.firewall.owners import owners
-    except ImportError:
-        return ()
-    return owners(ruleset)

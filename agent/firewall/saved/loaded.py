@@ -1,65 +1,77 @@
-"""What has been loaded so far: the tables that a boot fills, one restore after the other.
-
-``iptables-restore`` empties each table that its file names, and puts it in force at its COMMIT; with --noflush only
-the file's own user chains are emptied, and a built-in chain keeps its rules (iptables/iptables-restore.c). A table
-without COMMIT is not loaded.
-"""
+"""What has been loaded so far: the state that the loaders of a boot change in turn, and what is to be said of it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from agent.firewall import ipset
-from agent.firewall.model import Backend, Chain, Family, Problem, Rule, Ruleset, Table
+from agent.firewall.model import Backend, Family, Problem, Ruleset, Table
+from agent.firewall.nft import text as nft_text
 from agent.firewall.reading import Source
+from agent.firewall.saved.tables import Tables
 from agent.firewall.sets import Set
-from agent.firewall.xtables import save
-from agent.firewall.xtables.tables import TABLES, base
 
-_COUNTERS = re.compile(r"\[\d+:\d+\]\s*")
-_BUILT_IN = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
-_NFT_FAMILIES = {"ip": (Family.IP,), "ip6": (Family.IP6,)}
+_FLUSH = re.compile(r"(?:^|;)\s*flush\s+ruleset(?:\s+(ip6?|inet|arp|bridge|netdev))?\s*(?=;|$)", re.MULTILINE)
+_COMMENT = re.compile(r"#[^\n\"]*$", re.MULTILINE)
+_FAMILIES = {"ip": (Family.IP,), "ip6": (Family.IP6,), "": (Family.IP, Family.IP6)}
+_IPSET_COMMANDS = {"-N": "create", "-A": "add", "-D": "del", "-F": "flush", "-X": "destroy", "n": "create", "a": "add"}
+_REFUSED = "{} would be refused, at least in part: whether its rules are loaded is not certain"
+_LINES = 200_000  # of all that is loaded; the longest lists of banned addresses have some 100,000
+_SAID = 100  # sentences; more are read by nobody
+_SCRIPTS = 500  # that are read; more were not written by people
+_REMOVALS = 200  # from sets; each looks through all lines
+
+Opener = Callable[[str], str]
 
 
 @dataclass(frozen=True)
-class _Line:
+class _Text:
+    """A piece of nft's text, and where it stands."""
+
     text: str
     file: str
-    number: int
-
-
-@dataclass
-class _Chain:
-    policy: str = "-"
-    lines: list[_Line] = field(default_factory=list)
-
-
-_Tables = dict[str, dict[str, _Chain]]
+    line: int  # of its first line
 
 
 class Loaded:
-    """The state that the loaders of a boot change in turn, and what is to be said of it."""
+    """``unchecked`` are sentences about what could not be read or is not certain; ``managers`` programs in charge."""
 
     def __init__(self) -> None:
         self.sources: list[Source] = []
         self.managers: list[str] = []
         self.unchecked: list[str] = []
+        self.flushed = False  # did a text of nft flush what others had loaded, or would have?
         self._problems: list[Problem] = []
-        self._xtables: dict[tuple[Family, Backend], _Tables] = {}
-        self._nft: list[Table] = []
-        self._sets: dict[str, Set] | None = None
+        self._xtables: dict[tuple[Family, Backend], Tables] = {}
+        self._firewalld: list[Table] = []
+        self._nft: list[_Text] = []
+        self._opener: Opener | None = None
+        self._sets: list[tuple[str, str, int]] = []  # line, file and number
+        self._has_sets = False
+        self._more_sets: dict[str, Set] = {}
+        self._removals = 0
+        self._lines = 0
+        self._scripts = 0
 
     def say(self, text: str) -> None:
         """One more sentence about what could not be read or is not certain; each once."""
-        if text not in self.unchecked:
+        if text not in self.unchecked and len(self.unchecked) < _SAID:
             self.unchecked.append(text)
 
     def idle(self, path: str, backend: Backend, family: Family | None = None) -> None:
         """A file that is there, and that nothing loads."""
-        self.sources.append(Source(path, backend, family))
+        if all(source.name != path for source in self.sources):
+            self.sources.append(Source(path, backend, family))
+
+    def loads(self, path: str, backend: Backend, family: Family | None, by: str) -> None:
+        """A file that is loaded."""
+        self.sources[:] = [one for one in self.sources if one.name != path or one.loaded_by]
+        source = Source(path, backend, family, by)
+        if source not in self.sources:
+            self.sources.append(source)
 
     def manager(self, name: str) -> None:
         if name not in self.managers:
@@ -67,181 +79,156 @@ class Loaded:
 
     def has_chain(self, family: Family, backend: Backend, chain: str) -> bool:
         """Does the filter table hold this chain by now?"""
-        return chain in self._xtables.get((family, backend), {}).get("filter", {})
+        return self._of(family, backend).has_chain("filter", chain)
 
     def restore(self, text: str, file: str, family: Family, backend: Backend, noflush: bool = False) -> None:
         """What iptables-restore (ip6tables-restore) does with a text; ``file`` is named where something is wrong."""
-        before = len(self._problems)
-        tables = self._xtables.setdefault((family, backend), {})
-        for name, start, lines, committed in _blocks(text):
-            if not name:
-                self._refuse(file, start, lines[0].text, "stands outside of a table")
-            elif name not in TABLES:
-                self._refuse(file, start, f"*{name}", "there is no such table")
-            elif not committed:
-                self._refuse(file, start, f"*{name}", "the table has no COMMIT, and is not loaded")
-            else:
-                self._commit(tables, name, [replace(line, file=file) for line in lines], noflush)
-        if len(self._problems) > before:
-            self.say(f"{file} would be refused in part: whether its tables are loaded is not certain")
+        if not self._takes(text, file):
+            return
+        problems = self._of(family, backend).restore(text, file, noflush)
+        self._problems += problems
+        if problems:
+            self.say(_REFUSED.format(file))
+
+    def command(self, words: tuple[str, ...], file: str, line: int, family: Family, backend: Backend) -> None:
+        """What one iptables (ip6tables) command of a script does."""
+        problems = self._of(family, backend).command(words, file, line)
+        self._problems += problems
+        if problems:
+            self.say(f"{file} holds commands that fail or are not followed")
 
     def flush(self, family: Family, backend: Backend, table: str, chains: bool) -> None:
         """Rules away and policies ACCEPT in a table; ``chains``: its user chains too."""
-        found = self._xtables.get((family, backend), {}).get(table, {})
-        for name in list(found):
-            if base(table, name) is not None:
-                found[name] = _Chain("ACCEPT")
-            elif chains:
-                del found[name]
+        self._of(family, backend).flush(table, chains)
 
-    def restore_sets(self, text: str, file: str) -> None:
-        """What ``ipset restore`` does with a text."""
-        found = ipset.read(text)
-        self._sets = {**(self._sets or {}), **(found.ipsets or {})}
-        self._take(found.problems, file)
+    def sets(self, text: str, file: str, line: int = 1) -> None:
+        """What ``ipset restore`` does with a text, or ipset with the words of a command."""
+        self._has_sets = True
+        if not self._takes(text, file):
+            return
+        for number, one in enumerate(text.split("\n"), start=line):
+            words = one.split()
+            if not words or words[0][0] == "#":
+                continue
+            verb = _IPSET_COMMANDS.get(words[0], words[0])
+            if verb in ("create", "add"):
+                self._sets.append((" ".join([verb, *words[1:]]), file, number))
+            elif verb in ("flush", "destroy", "del") and self._removals < _REMOVALS:
+                self._removals += 1
+                self._sets = [entry for entry in self._sets if not _taken(entry[0].split(), verb, words[1:])]
+            elif verb != "COMMIT":
+                self._problems.append(Problem(number, one, f"{file}: ipset's {verb} is not followed"))
+                self.say(f"{file} holds lines that are not understood")
 
-    def add(self, ruleset: Ruleset, file: str = "") -> None:
-        """Tables that are read by others (nft's, firewalld's); those of the same name and family add up as nft's do."""
-        self._nft += ruleset.tables
-        if ruleset.ipsets is not None:
-            self._sets = {**(self._sets or {}), **ruleset.ipsets}
-        self._take(ruleset.problems, file)
+    def nft(self, text: str, file: str, line: int, opener: Opener) -> None:
+        """What ``nft -f`` does with a text, or nft with the words of a command."""
+        if not self._takes(text, file):
+            return
+        self._opener = opener
+        self._nft.append(_Text(text if text.endswith("\n") else text + "\n", file, line))
 
-    def flush_ruleset(self, family: str) -> None:
+    def flush_by(self, text: str) -> None:
+        """What a text of nft flushes of what others have loaded."""
+        for flush in _FLUSH.finditer(_COMMENT.sub("", text)):
+            self.flushed = True
+            self._flush_ruleset(flush.group(1) or "")
+
+    def _flush_ruleset(self, family: str) -> None:
         """``flush ruleset [FAMILY]``: everything in nf_tables goes, the tables of iptables-nft too."""
-        self._nft = [table for table in self._nft if family and table.family.value != family]
-        families = _NFT_FAMILIES.get(family, () if family else (Family.IP, Family.IP6))
-        for one in families:
-            self._xtables.pop((one, Backend.NF_TABLES), None)
+        self._firewalld = [table for table in self._firewalld if family and table.family.value != family]
+        for one in _FAMILIES.get(family, ()):
+            self._of(one, Backend.NF_TABLES).clear()
+
+    def firewalld(self, ruleset: Ruleset) -> None:
+        """The tables that firewalld makes."""
+        self._firewalld += ruleset.tables
+        self._more_sets.update(ruleset.ipsets or {})
+        self._problems += ruleset.problems
+        if ruleset.problems:
+            self.say("firewalld's configuration holds parts that are not understood")
 
     def ruleset(self) -> Ruleset:
         """All of it. Of base chains at the same hook and priority, the kernel asks those first that came last."""
         tables: list[Table] = []
         problems = list(self._problems)
-        for (family, backend), found in self._xtables.items():
-            text, origins = _written(found)
-            part = save.read(text, family, backend)
-            tables += (_with_lines(table, origins) for table in part.tables)
-            for problem in part.problems:
-                origin = origins[problem.line - 1]
-                problems.append(Problem(origin.number, problem.text, f"{origin.file}: {problem.why}"))
-        tables += self._nft
-        sets = None if self._sets is None else MappingProxyType(dict(self._sets))
-        return Ruleset(tuple(reversed(tables)), sets, tuple(problems))
+        for part in self._xtables.values():
+            read, wrong, files = part.tables()
+            tables += read
+            problems += wrong
+            for file in files:
+                self.say(_REFUSED.format(file or "a rule"))
+        nft = self._read_nft()
+        tables += [*self._firewalld, *nft.tables]
+        names = {(table.family, table.name) for table in tables if table.backend is Backend.NF_TABLES}
+        if any((table.family, table.name) in names for table in nft.tables):
+            self.say("tables of iptables and of nft bear the same name: which rules they share is not followed")
+        sets = self._read_sets()
+        return Ruleset(
+            tuple(reversed(tables)),
+            sets.ipsets if self._has_sets or self._more_sets else None,
+            (*problems, *nft.problems, *sets.problems),
+        )
 
-    def text(self, family: Family, backend: Backend) -> str:
-        """The tables of one family as iptables-save would order them."""
-        return _written(self._xtables.get((family, backend), {}))[0]
+    def takes_script(self) -> bool:
+        """Is there room for one more script?"""
+        self._scripts += 1
+        if self._scripts > _SCRIPTS:
+            self.say("there are more scripts than are read")
+        return self._scripts <= _SCRIPTS
 
-    def _take(self, problems: tuple[Problem, ...], file: str) -> None:
-        for problem in problems:
-            self._problems.append(replace(problem, why=f"{file}: {problem.why}") if file else problem)
-        if problems:
-            self.say(f"{file or 'the configuration'} holds lines that are not understood")
+    def _takes(self, text: str, file: str) -> bool:
+        self._lines += text.count("\n") + 1
+        if self._lines > _LINES:
+            self.say(f"{file} is too long to be read: what it loads is not known")
+        return self._lines <= _LINES
 
-    def _refuse(self, file: str, number: int, text: str, why: str) -> None:
-        self._problems.append(Problem(number, text, f"{file}: {why}"))
+    def _of(self, family: Family, backend: Backend) -> Tables:
+        return self._xtables.setdefault((family, backend), Tables(family, backend))
 
-    def _commit(self, tables: _Tables, name: str, lines: list[_Line], noflush: bool) -> None:
-        old = tables.get(name, {})
-        chains = {chain: _Chain(found.policy, list(found.lines)) for chain, found in old.items()}
-        if not noflush:
-            chains = {chain: _Chain(found.policy) for chain, found in chains.items() if base(name, chain) is not None}
-        for line in lines:
-            why = _apply(chains, name, line)
-            if why:
-                self._refuse(line.file, line.number, line.text, why)
-        tables[name] = chains
+    def _read_nft(self) -> Ruleset:
+        """All texts as one, for they add to each other's tables; its problems at their own lines."""
+        if not self._nft:
+            return Ruleset()
+        first = self._nft[0]
+        read = nft_text.read(
+            "".join(part.text for part in self._nft),
+            name=first.file if len(self._nft) == 1 else "",
+            opener=self._opener,
+        )
+        if read.problems:
+            files = " and ".join(dict.fromkeys(part.file for part in self._nft))
+            self.say(_REFUSED.format(files))
+        return replace(read, problems=tuple(self._placed(problem) for problem in read.problems))
 
+    def _placed(self, problem: Problem) -> Problem:
+        line = problem.line
+        for part in self._nft:
+            count = part.text.count("\n")
+            if line <= count:
+                return replace(problem, line=line + part.line - 1, why=_named(part.file, problem.why))
+            line -= count
+        return problem
 
-def _blocks(text: str) -> Iterator[tuple[str, int, list[_Line], bool]]:
-    """The tables of a text in turn: name ("" for a line outside of one), line, lines, and whether it is committed."""
-    name, start = "", 0
-    lines: list[_Line] = []
-    for number, raw in enumerate(text.split("\n"), start=1):
-        line = raw.strip()
-        if not line or line[0] == "#":
-            continue
-        if not name and line[0] != "*":
-            yield "", number, [_Line(line, "", number)], False
-        elif line[0] == "*":
-            if name:
-                yield name, start, lines, False
-            name, start, lines = line[1:].strip(), number, []
-        elif line == "COMMIT":
-            yield name, start, lines, True
-            name, lines = "", []
-        else:
-            lines.append(_Line(line, "", number))
-    if name:
-        yield name, start, lines, False
-
-
-def _apply(chains: dict[str, _Chain], table: str, line: _Line) -> str:
-    """One line of a table; what is wrong with it, "" when nothing is."""
-    words = _COUNTERS.sub("", line.text, count=1).split() if line.text[0] == "[" else line.text.split()
-    if line.text[0] == ":":
-        return _declare(chains, table, line.text[1:].split())
-    verb, name = words[0] if words else "", words[1] if len(words) > 1 else ""
-    if verb in ("-F", "--flush"):
-        for chain in [name] if name else list(chains):
-            chains.setdefault(chain, _Chain()).lines.clear()
-        return ""
-    if verb in ("-N", "--new-chain", "-P", "--policy") and name:
-        return _declare(chains, table, [name, words[2] if verb in ("-P", "--policy") and len(words) > 2 else "-"])
-    if verb not in ("-A", "--append", "-I", "--insert") or not name:
-        return f"{verb or 'the line'} is not followed"
-    missing = name not in chains and base(table, name) is None
-    place = chains.setdefault(name, _Chain()).lines
-    if verb in ("-A", "--append"):
-        place.append(line)
-    else:
-        at, text = _insertion(words)
-        place.insert(min(max(at, 1) - 1, len(place)), replace(line, text=text))
-    return "its chain was not declared" if missing else ""
+    def _read_sets(self) -> Ruleset:
+        found = ipset.read("\n".join(line for line, _, _ in self._sets))
+        problems: list[Problem] = []
+        for problem in found.problems:
+            _, file, number = self._sets[problem.line - 1]
+            problems.append(replace(problem, line=number, why=f"{file}: {problem.why}"))
+            self.say(f"{file} holds lines that are not understood")
+        return replace(
+            found, ipsets=MappingProxyType({**self._more_sets, **(found.ipsets or {})}), problems=tuple(problems)
+        )
 
 
-def _insertion(words: list[str]) -> tuple[int, str]:
-    """The place of an -I, and the rule as an -A: it stands where it was put by then."""
-    if len(words) > 2 and words[2].isdigit():
-        return int(words[2][:9]), " ".join(["-A", words[1], *words[3:]])
-    return 1, " ".join(["-A", *words[1:]])
+def _named(file: str, why: str) -> str:
+    return why if why.startswith(file) else f"{file}: {why}"
 
 
-def _declare(chains: dict[str, _Chain], table: str, parts: list[str]) -> str:
-    if len(parts) < 2:
-        return "a chain without a policy"
-    name, policy = parts[0], parts[1]
-    if base(table, name) is not None:
-        if policy != "-":
-            chains.setdefault(name, _Chain()).policy = policy
-        return "" if policy in ("ACCEPT", "DROP", "-") else f"{policy} is no policy"
-    chains[name] = _Chain()
-    return "" if policy == "-" else "a chain of the user has no policy"
-
-
-def _written(tables: _Tables) -> tuple[str, list[_Line]]:
-    """The tables as a text for iptables-restore, and for each of its lines where it stood."""
-    lines: list[_Line] = []
-    for name, chains in tables.items():
-        lines.append(_Line(f"*{name}", "", 0))
-        built_in = [chain for chain in _BUILT_IN if base(name, chain) is not None]
-        names = built_in + sorted(chain for chain in chains if base(name, chain) is None)
-        for chain in names:
-            policy = chains[chain].policy if chain in chains else "-"
-            if policy not in ("ACCEPT", "DROP"):
-                policy = "ACCEPT" if chain in built_in else "-"
-            lines.append(_Line(f":{chain} {policy} [0:0]", "", 0))
-        for chain in names:
-            lines += chains[chain].lines if chain in chains else ()
-        lines.append(_Line("COMMIT", "", 0))
-    return "".join(f"{line.text}\n" for line in lines), lines
-
-
-def _with_lines(table: Table, origins: list[_Line]) -> Table:
-    return replace(table, chains=tuple(_chain_with_lines(chain, origins) for chain in table.chains))
-
-
-def _chain_with_lines(chain: Chain, origins: list[_Line]) -> Chain:
-    rules: list[Rule] = [replace(rule, line=origins[rule.line - 1].number) for rule in chain.rules]
-    return replace(chain, rules=tuple(rules))
+def _taken(entry: list[str], verb: str, words: list[str]) -> bool:
+    """Does a later ipset command take this line away?"""
+    if words and entry[1:2] != words[:1]:
+        return False
+    if verb == "destroy":
+        return True
+    return entry[0] == "add" and (verb == "flush" or entry[2:3] == words[1:2])

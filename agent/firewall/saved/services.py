@@ -1,84 +1,37 @@
-"""The services that load saved rules before the network comes up, and the files that each of them loads."""
+"""The services that load saved rules before the network comes up, in the order in which they do."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 from agent.facts import services
 from agent.facts.service_model import Init, Unit
 from agent.facts.shell_words import assignments
 from agent.firewall.model import Backend, Family
-from agent.firewall.saved import files, ufw
-from agent.firewall.saved.commands import Command, Kind, commands
+from agent.firewall.saved import files, firewalld, ufw
+from agent.firewall.saved.commands import MENTIONS, Command, Kind, commands
+from agent.firewall.saved.known import ALONE, BESIDE, PERSISTENT_SETTINGS, SAVED, Saved
 from agent.firewall.saved.loaded import Loaded
+from agent.firewall.saved.shell_words import NotAScript, read
 from agent.target import Target
+from agent.target.model import Stat
 from agent.unknown import Unknown
 
-
-@dataclass(frozen=True)
-class Saved:
-    """A file that services of these names load, unless their unit itself names another. ``setting`` is OpenRC's:
-    a file of settings and the variable in it that names the file. ``needs`` is a part without which it is not read.
-    """
-
-    services: tuple[str, ...]
-    kind: Kind
-    path: str
-    family: Family = Family.IP
-    setting: tuple[str, str] | None = None
-    needs: str = ""
-
-
-_PLUGINS = "/usr/share/netfilter-persistent/plugins.d"
-_PERSISTENT = ("netfilter-persistent",)
-_OLD_PERSISTENT = ("iptables-persistent",)
-_NFTABLES = ("nftables",)
-_IPTABLES, _IP6TABLES, _IPSET = ("iptables",), ("ip6tables",), ("ipset",)
-
-# In the order in which they are loaded: sets stand before the rules that name them.
-SAVED = (
-    Saved(_PERSISTENT, Kind.IPSET, "/etc/iptables/ipsets", needs=f"{_PLUGINS}/10-ipset"),
-    Saved(_IPSET, Kind.IPSET, "/etc/sysconfig/ipset"),
-    Saved(_IPSET, Kind.IPSET, "/etc/ipset.conf"),
-    Saved(_IPSET, Kind.IPSET, "/etc/ipset.rules", setting=("/etc/conf.d/ipset", "IPSET_SAVE")),
-    Saved(_IPSET, Kind.IPSET, "/var/lib/ipset/rules-save", setting=("/etc/conf.d/ipset", "IPSET_SAVE")),
-    Saved(_PERSISTENT, Kind.XTABLES, "/etc/iptables/rules.v4", needs=f"{_PLUGINS}/15-ip4tables"),
-    Saved(_PERSISTENT, Kind.XTABLES, "/etc/iptables/rules.v6", Family.IP6, needs=f"{_PLUGINS}/25-ip6tables"),
-    Saved(_OLD_PERSISTENT, Kind.XTABLES, "/etc/iptables/rules.v4"),
-    Saved(_OLD_PERSISTENT, Kind.XTABLES, "/etc/iptables/rules.v6", Family.IP6),
-    Saved(_OLD_PERSISTENT, Kind.XTABLES, "/etc/iptables/rules"),
-    Saved(_IPTABLES, Kind.XTABLES, "/etc/sysconfig/iptables"),
-    Saved(_IP6TABLES, Kind.XTABLES, "/etc/sysconfig/ip6tables", Family.IP6),
-    Saved(_IPTABLES, Kind.XTABLES, "/etc/iptables/iptables.rules"),
-    Saved(_IP6TABLES, Kind.XTABLES, "/etc/iptables/ip6tables.rules", Family.IP6),
-    Saved(_IPTABLES, Kind.XTABLES, "/etc/iptables/rules-save", setting=("/etc/conf.d/iptables", "IPTABLES_SAVE")),
-    Saved(_IPTABLES, Kind.XTABLES, "/var/lib/iptables/rules-save", setting=("/etc/conf.d/iptables", "IPTABLES_SAVE")),
-    Saved(
-        _IP6TABLES,
-        Kind.XTABLES,
-        "/etc/iptables/rules6-save",
-        Family.IP6,
-        setting=("/etc/conf.d/ip6tables", "IP6TABLES_SAVE"),
-    ),
-    Saved(
-        _IP6TABLES,
-        Kind.XTABLES,
-        "/var/lib/ip6tables/rules-save",
-        Family.IP6,
-        setting=("/etc/conf.d/ip6tables", "IP6TABLES_SAVE"),
-    ),
-    Saved(_NFTABLES, Kind.NFT, "/etc/nftables.conf"),
-    Saved(_NFTABLES, Kind.NFT, "/etc/sysconfig/nftables.conf"),
-    Saved(_NFTABLES, Kind.NFT, "/etc/nftables.nft", setting=("/etc/conf.d/nftables", "rules_file")),
-    Saved(_NFTABLES, Kind.NFT, "/var/lib/nftables/rules-save", setting=("/etc/conf.d/nftables", "NFTABLES_SAVE")),
+# The order where the units themselves tell none.
+_ORDER = (
+    "ipset",
+    "netfilter-persistent",
+    "iptables-persistent",
+    "iptables",
+    "ip6tables",
+    "nftables",
+    "firewalld",
+    "ufw",
 )
-
-# Services that write rules of their own while they start: no file tells which.
-WRITERS = (
-    *("docker", "podman", "fail2ban", "crowdsec-firewall-bouncer", "sshguard", "shorewall", "shorewall6", "ferm"),
-    *("firehol", "SuSEfirewall2", "csf", "lfd", "apf", "kube-proxy", "kubelet", "k3s", "libvirtd"),
-)
+_STARTS = ("ExecStartPre", "ExecStart", "ExecStartPost")
 
 
 class Services:
@@ -96,100 +49,183 @@ class Services:
         return self._units[name]
 
     def starts(self, name: str) -> bool:
-        return self.unit(name).starts_at_boot
+        """Is it started at boot, under its own name? (iptables.service may be an alias of netfilter-persistent.)"""
+        unit = self.unit(name)
+        own = re.sub(r"^rc\.|\.(service|conf)$", "", unit.path.rsplit("/", 1)[-1])
+        return unit.starts_at_boot and own == name
 
-    def own_commands(self, name: str) -> tuple[Command, ...]:
-        """What the unit file itself loads (ExecStart=nft -f FILE); nothing where that is a script."""
+    def values(self, name: str, *keys: str) -> list[tuple[int, str]]:
+        """What a systemd unit and its drop-ins say for some keys, with the lines; an empty value forgets the others."""
         path = self.unit(name).path
-        if not path.endswith(".service"):
-            return ()
-        return tuple(one for one in unit_commands(self.target, path) if one.kind is not Kind.OTHER)
+        return unit_values(self.target, path, keys) if path.endswith(".service") else []
+
+    def words(self, name: str, key: str) -> set[str]:
+        """Units that a unit names for a key (After=, Conflicts=), without their suffix."""
+        return {word.removesuffix(".service") for _, value in self.values(name, key) for word in value.split()}
+
+
+def unit_values(target: Target, path: str, keys: tuple[str, ...]) -> list[tuple[int, str]]:
+    name = path.rsplit("/", 1)[1]
+    dropins = [
+        one
+        for folder in ("/usr/lib", "/lib", "/etc")
+        for one in target.glob(f"{folder}/systemd/system/{name}.d/*.conf")
+    ]
+    found: list[tuple[str, int, str]] = []
+    for file in [path, *dropins]:
+        text = target.text(file)
+        joined = "" if isinstance(text, Unknown) else re.sub(r"\\\n", lambda _: "\0", text)
+        number = 1
+        for line in joined.split("\n"):
+            key, equals, value = line.replace("\0", " ").strip().partition("=")
+            if equals and key.strip() in keys:
+                value = value.strip()
+                found = [one for one in found if value or one[0] != key.strip()]
+                if value:
+                    found.append((key.strip(), number, value))
+            number += 1 + line.count("\0")
+    return list(dict.fromkeys((number, value) for _, number, value in found))
 
 
 def unit_commands(target: Target, path: str) -> tuple[Command, ...]:
-    """The commands of a unit's ExecStart lines that have to do with rules, with their lines."""
-    lines = target.lines(path)
+    """The commands that a unit runs when it starts and that may have to do with rules, with their lines."""
     found: list[Command] = []
-    for number, line in enumerate([] if isinstance(lines, Unknown) else lines, start=1):
-        key, equals, value = line.strip().partition("=")
-        if equals and key.strip() in ("ExecStartPre", "ExecStart", "ExecStartPost"):
-            found += (replace(one, line=number) for one in commands(value.strip().lstrip("-@:+!")))
+    for number, value in unit_values(target, path, _STARTS):
+        text = value.lstrip("-@:+!")
+        if _has_operators(text):  # systemd runs no shell: to it they are words
+            found += [Command(Kind.OTHER, number, text)] if MENTIONS.search(text) else []
+        else:
+            found += (replace(one, line=number) for one in commands(text))
     return tuple(found)
+
+
+def _has_operators(text: str) -> bool:
+    try:
+        return any(word.operator for word in read(text))
+    except NotAScript:
+        return True
 
 
 def load(known: Services, loaded: Loaded) -> None:
     """Load what the services that start at boot would; files that nothing loads are sources without a loader."""
     target = known.target
-    done: set[str] = set()
-    starting: list[str] = []
+    steps: dict[str, Callable[[], None]] = {}
+    for name in _ORDER:
+        if known.starts(name):
+            steps[name] = partial(_load_one, known, loaded, name)
+    for name in _ordered(known, list(steps)):
+        steps[name]()
     for saved in SAVED:
-        for name in saved.services:
-            own = known.own_commands(name) if known.starts(name) else ()
-            if own and name not in done:
-                for command in own:
-                    files.load(target, loaded, command, known.unit(name).name)
-            elif not own:
-                _file(known, loaded, saved, name)
-            if known.starts(name):
-                done.add(name)
-    starting += sorted(done - {"ipset"})
-    for name in ("firewalld", "ufw"):
-        if known.starts(name):
-            starting.append(name)
-    if known.starts("firewalld"):
-        _firewalld(target, loaded)
-    elif target.exists("/etc/firewalld/zones"):
+        if saved.service not in steps:
+            _idle(known, loaded, saved)
+    if "firewalld" not in steps and target.exists("/etc/firewalld/zones"):
         loaded.idle("/etc/firewalld/zones", Backend.NFT)
-    _ufw(known, loaded)
-    families = {name.replace("ip6tables", "iptables") for name in starting}
-    if len(families) > 1:
-        loaded.say(f"{' and '.join(starting)} are all loaded, and nothing says which comes last")
-    for name in WRITERS:
+    if "ufw" not in steps and target.exists(ufw.SETTINGS):
+        loaded.idle(ufw.SETTINGS, files.backend(target, Family.IP))
+    loaders = {source.loaded_by for source in loaded.sources}
+    _doubts(known, loaded, [name for name in steps if name == "firewalld" or known.unit(name).name in loaders])
+    for name, said in BESIDE.items():
         if known.starts(name):
-            loaded.say(f"{name} adds rules of its own when it starts")
+            loaded.manager(said)
+    for name in ALONE:
+        if known.starts(name):
+            loaded.manager(name)
+            loaded.say(f"{name} makes rules of its own when it starts, which are not read")
 
 
-def _file(known: Services, loaded: Loaded, saved: Saved, name: str) -> None:
-    target, path = known.target, saved.path
-    flavour = Backend.NFT if saved.kind is Kind.NFT else files.backend(target, saved.family)
-    if saved.setting is not None:
-        if known.init is not Init.OPENRC:
+def _load_one(known: Services, loaded: Loaded, name: str) -> None:
+    target, unit = known.target, known.unit(name)
+    if name == "ufw":
+        ufw.load(target, loaded, partial(files.backend, target), unit.name)
+        return
+    if name == "firewalld":
+        loaded.manager("firewalld")
+        loaded.firewalld(firewalld.zones(target))
+        return
+    own = unit_commands(target, unit.path) if unit.path.endswith(".service") else ()
+    own = tuple(one for one in own if one.kind in (Kind.RESTORE, Kind.NFT, Kind.IPSET, Kind.OTHER))
+    if any(one.kind is not Kind.OTHER for one in own):
+        for command in own:
+            files.run(target, loaded, command, unit.name, unit.path)
+        return
+    for saved in SAVED:
+        if saved.service == name:
+            _saved(known, loaded, saved)
+
+
+def _ordered(known: Services, names: list[str]) -> list[str]:
+    """The services in the order of their units, as far as these tell it."""
+    found: list[str] = []
+    for name in names:
+        before = (place for place, other in enumerate(found) if _is_before(known, name, other))
+        found.insert(next(before, len(found)), name)
+    return found
+
+
+def _is_before(known: Services, first: str, second: str) -> bool:
+    return second in known.words(first, "Before") or first in known.words(second, "After")
+
+
+def _doubts(known: Services, loaded: Loaded, names: list[str]) -> None:
+    """Services that stop each other, or load into the same tables in no order."""
+    for place, one in enumerate(names):
+        for other in names[place + 1 :]:
+            if other in known.words(one, "Conflicts") or one in known.words(other, "Conflicts"):
+                loaded.say(f"{one} and {other} stop each other: which of them runs after a boot is not certain")
+            elif not _is_before(known, one, other) and not _is_before(known, other, one) and _meet(loaded, one, other):
+                loaded.say(f"{one} and {other} both load rules, and nothing says which comes last")
+
+
+def _meet(loaded: Loaded, one: str, other: str) -> bool:
+    """Does it matter which of two comes last?"""
+    if {one, other} <= {"iptables", "ip6tables"} or "ipset" in (one, other):
+        return False
+    if "firewalld" in (one, other):
+        return loaded.flushed or "nftables" not in (one, other)
+    if "nftables" in (one, other):
+        return loaded.flushed and any(source.backend is Backend.NF_TABLES for source in loaded.sources)
+    return True
+
+
+def _path(known: Services, saved: Saved) -> str:
+    """The file, where this init's services would load it; "" where they would not."""
+    if (saved.setting is not None) is not (known.init is Init.OPENRC):
+        return ""
+    if saved.setting is None:
+        return saved.path
+    text = known.target.text(saved.setting[0])
+    values = {} if isinstance(text, Unknown) else assignments(text, expand=True)
+    return values.get(saved.setting[1], "") or saved.path
+
+
+def _saved(known: Services, loaded: Loaded, saved: Saved) -> None:
+    target, path = known.target, _path(known, saved)
+    if not path or not target.exists(path) or any(one.name == path and one.loaded_by for one in loaded.sources):
+        return
+    noflush = False
+    if saved.plugin:
+        stat = target.stat(saved.plugin)
+        if not isinstance(stat, Stat) or not stat.executable:
+            loaded.idle(path, _flavour(target, saved), saved.family if saved.kind is Kind.RESTORE else None)
             return
-        path = _setting(target, saved.setting) or path
-    elif known.init is Init.OPENRC and saved.kind is not Kind.NFT:
-        return
-    if not target.exists(path) or any(source.name == path and source.loaded_by for source in loaded.sources):
-        return
-    if not known.starts(name):
-        if all(source.name != path for source in loaded.sources):
-            loaded.idle(path, flavour, saved.family if saved.kind is Kind.XTABLES else None)
-        return
-    if saved.needs and not target.exists(saved.needs):
-        loaded.say(f"{saved.needs} is missing, so {path} is not loaded by {name}")
-        return
-    loaded.sources[:] = [source for source in loaded.sources if source.name != path]
-    files.load(target, loaded, Command(saved.kind, 0, "", path, saved.family), known.unit(name).name)
+        noflush = _noflush(target, saved)
+    loader = Command(saved.kind, 0, "", path, family=saved.family, noflush=noflush)
+    files.run(target, loaded, loader, known.unit(saved.service).name)
 
 
-def _setting(target: Target, setting: tuple[str, str]) -> str:
-    text = target.text(setting[0])
-    return "" if isinstance(text, Unknown) else assignments(text, expand=True).get(setting[1], "")
+def _noflush(target: Target, saved: Saved) -> bool:
+    settings, plugin = target.text(PERSISTENT_SETTINGS), target.text(saved.plugin)
+    if isinstance(settings, Unknown) or isinstance(plugin, Unknown):
+        return False
+    name = "IP6TABLES_RESTORE_NOFLUSH" if saved.family is Family.IP6 else "IPTABLES_RESTORE_NOFLUSH"
+    return name in plugin and assignments(settings).get(name) == "yes"
 
 
-def _ufw(known: Services, loaded: Loaded) -> None:
-    target = known.target
-    chosen: Callable[[Family], Backend] = lambda family: files.backend(target, family)  # noqa: E731
-    if known.starts("ufw"):
-        ufw.load(target, loaded, chosen, known.unit("ufw").name)
-    elif target.exists(ufw.SETTINGS):
-        loaded.idle(ufw.SETTINGS, chosen(Family.IP))
+def _flavour(target: Target, saved: Saved) -> Backend:
+    return Backend.NFT if saved.kind is Kind.NFT else files.backend(target, saved.family)
 
 
-def _firewalld(target: Target, loaded: Loaded) -> None:
-    loaded.manager("firewalld")
-    try:
-        from agent.firewall.saved import firewalld
-    except ImportError:
-        loaded.say("firewalld loads its zones, which can't be read by this version")
-        return
-    loaded.add(firewalld.zones(target))
+def _idle(known: Services, loaded: Loaded, saved: Saved) -> None:
+    path = _path(known, saved)
+    if path and known.target.exists(path):
+        loaded.idle(path, _flavour(known.target, saved), saved.family if saved.kind is Kind.RESTORE else None)

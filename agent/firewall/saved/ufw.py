@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 
 from agent.facts.shell_words import assignments
 from agent.firewall.model import Backend, Family
-from agent.firewall.reading import Source
+from agent.firewall.saved import files
 from agent.firewall.saved.loaded import Loaded
 from agent.target import Target
+from agent.target.model import Stat
 from agent.unknown import Unknown
 
 DEFAULTS = "/etc/default/ufw"
@@ -45,8 +46,9 @@ def load(target: Target, loaded: Loaded, backend: Callable[[Family], Backend], s
     else:
         families = (Family.IP,)
         loaded.restore(_no_ipv6(), DEFAULTS, Family.IP6, backend(Family.IP6))
-        loaded.sources.append(Source(DEFAULTS, backend(Family.IP6), Family.IP6, service))
+        loaded.loads(DEFAULTS, backend(Family.IP6), Family.IP6, service)
     for family in families:
+        files.check_program(target, loaded, family, SETTINGS)
         _family(target, loaded, settings, family, backend(family), service)
 
 
@@ -85,12 +87,13 @@ def _family(
     for name in ("before", "after"):
         _file(target, loaded, f"/etc/ufw/{name}{six}.rules", family, backend, service)
     user = _user_rules(target, six)
-    if target.exists(user):
+    stat = target.stat(user)
+    if isinstance(stat, Stat) and stat.size:
         restore(tuple(f":ufw{six}-user-{part} - [0:0]" for part in _USER))
         _file(target, loaded, user, family, backend, service)
         restore(tuple(f"-A ufw{six}-before-{way} -j ufw{six}-user-{way}" for way in _DIRECTIONS))
     else:
-        loaded.say(f"{user} is missing: ufw loads no rules of the user")
+        loaded.say(f"{user} is missing or empty: ufw loads no rules of the user")
     restore(tuple(f":{way.upper()} {_built_in(policies[way])} [0:0]" for way in _DIRECTIONS), DEFAULTS)
 
 
@@ -137,8 +140,9 @@ def _no_ipv6() -> str:
 
 def _file(target: Target, loaded: Loaded, path: str, family: Family, backend: Backend, service: str) -> None:
     text = target.text(path)
-    if isinstance(text, Unknown):
-        loaded.say(f"ufw can't load its rules: {text.reason}")
+    if isinstance(text, Unknown) or not text:
+        why = text.reason if isinstance(text, Unknown) else f"{path}: empty"
+        loaded.say(f"ufw can't load its rules: {why}")
         return
     loaded.restore(text, path, family, backend, noflush=True)
-    loaded.sources.append(Source(path, backend, family, service))
+    loaded.loads(path, backend, family, service)
