@@ -1,222 +1,291 @@
-"""The rule-set that is in force on the running host, asked of the kernel by its own programs.
+"""What is in force on the running host: both back ends of iptables, nft and ipsets, all at once.
 
-Asking must change nothing. iptables-legacy makes the tables that it is asked for, and loads their modules: it is asked
-for those alone that /proc/net/ip_tables_names names. nft and ipset load their kernel side by the mere question: they
-are asked only where that is there already. What iptables-nft wrote is read by iptables-nft-save, which knows all of
-it; nft prints what it can't say in its own language as nothing.
+To read changes nothing and loads nothing: a part of the kernel is asked only once it is there (live_kernel.py), and
+the old xtables only for tables that they hold. Each program is run once, those that don't depend on each other side
+by side. A program that fails, or prints what can't be read, is a sentence in ``unchecked``.
+
+Which of the old xtables and of nf_tables a packet meets first at the same priority, only the order tells in which they
+were made, which nobody keeps: the old ones are put first. Whether it gets through does not hang on that, but for marks.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+import gc
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from agent.firewall import ipset
-from agent.firewall.model import Backend, Family, Problem, Ruleset, Table
-from agent.firewall.nft import json_reader
+from agent.firewall import ipset, live_mixed, live_nft
+from agent.firewall.host import Host
+from agent.firewall.live_kernel import holds, legacy_tables
+from agent.firewall.live_managers import managers
+from agent.firewall.live_mixed import Shape
+from agent.firewall.live_nft import Key
+from agent.firewall.live_programs import complaint, said, save_program
+from agent.firewall.model import Backend, Family, Ruleset, Table, together
+from agent.firewall.nft import text as nft_text
 from agent.firewall.owners import owners
 from agent.firewall.reading import Reading, Source
 from agent.firewall.saved import addresses
-from agent.firewall.sets import Set
 from agent.firewall.xtables import save
-from agent.firewall.xtables.tables import TABLES
 from agent.target import Target
-from agent.unknown import Maybe, Unknown, Why
+from agent.unknown import Unknown, Why
 
-SECONDS = 30.0  # a program's time; 100,000 rules take nft five
-_LIMIT = 256 * 1024 * 1024  # bytes of its output
+_FAMILIES = {4: Family.IP, 6: Family.IP6}
+_AT_ONCE = 4  # programs that run side by side
+_SUDO = "run it with sudo"
+_INCOMPATIBLE = re.compile(r"^# Table [`'](\S+)' (?:is|contains) incompatible", re.MULTILINE)
 
-_FAMILIES = {
-    Family.IP: ("iptables", "/proc/net/ip_tables_names"),
-    Family.IP6: ("ip6tables", "/proc/net/ip6_tables_names"),
-}
-_NAMES = {Family.IP: "IPv4", Family.IP6: "IPv6"}
+
+@dataclass
+class _Looking:
+    """What is known so far."""
+
+    target: Target
+    pool: ThreadPoolExecutor
+    parts: list[Ruleset] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+    def say(self, sentence: str) -> None:
+        if sentence not in self.unchecked:
+            self.unchecked.append(sentence)
+
+    def missed(self, what: str, why: Unknown) -> None:
+        """One more part that could not be read: what it holds, and why it is not known."""
+        hint = f" ({_SUDO})" if why.why is Why.DENIED else ""
+        self.say(f"{what} can't be read: {complaint(why.reason)}{hint}")
 
 
 def in_force(target: Target) -> Reading:
-    """What the kernel holds now, in this network namespace; what can't be asked is said in ``unchecked``."""
-    asking = _Asking(target)
-    asking.legacy()
-    asking.nft()
-    asking.sets()
-    ruleset = Ruleset(tuple(asking.tables), asking.ipsets, tuple(asking.problems))
+    """The rule-set, the host and who is in charge, as of now, in the network namespace that we run in."""
+    if not target.live:
+        return Reading(unchecked=("what is in force shows only on the running host",))
+    if not target.root_user:
+        return Reading(host=addresses.host(target), unchecked=(f"only root may read the rules in force: {_SUDO}",))
+    with ThreadPoolExecutor(_AT_ONCE) as pool, _uncollected():
+        looking = _Looking(target, pool)
+        host = pool.submit(addresses.host, target)
+        later = [*_legacy(looking), _ipsets(looking), _nf_tables(looking)]
+        for finish in later:
+            finish()
+        ruleset = together(*looking.parts)
+        return _reading(looking, ruleset, host)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for garbage meanwhile: what is read all stays, and to look at it again and again doubles the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _reading(looking: _Looking, ruleset: Ruleset, host: Future[Host]) -> Reading:
     found = owners(ruleset)
-    managers = tuple(dict.fromkeys(one.program for one in found))
-    unchecked = tuple(dict.fromkeys(asking.unchecked))
-    return Reading(ruleset, addresses.host(target), tuple(asking.sources), found, managers, unchecked)
+    return Reading(
+        ruleset,
+        host.result(),
+        tuple(looking.sources),
+        found,
+        managers(looking.target, found),
+        tuple(looking.unchecked),
+    )
 
 
-class _Asking:
-    """What was answered so far."""
+# -- the old xtables
 
-    def __init__(self, target: Target) -> None:
-        self.target = target
-        self.tables: list[Table] = []
-        self.ipsets: Mapping[str, Set] | None = None
-        self.problems: list[Problem] = []
-        self.sources: list[Source] = []
-        self.unchecked: list[str] = []
-        self._texts: list[str] = []
 
-    def legacy(self) -> None:
-        """The tables of iptables-legacy, and of every iptables before nf_tables."""
-        for family, (name, held) in _FAMILIES.items():
-            names = self.target.text(held, 4096)
-            if isinstance(names, Unknown):
-                if not names.absent:
-                    self.unchecked.append(
-                        f"whether there are {_NAMES[family]} rules of iptables-legacy: {names.reason}"
-                    )
-                continue
-            if not names.split():
-                continue
-            program = self._program(f"{name}-legacy-save", f"{name}-save")
-            text = self._said((program,))
-            if isinstance(text, Unknown):
-                self.unchecked.append(f"the {_NAMES[family]} rules of iptables-legacy can't be read: {text.reason}")
-            elif "(nf_tables)" in text.split("\n", 1)[0]:
-                self.unchecked.append(f"there are {_NAMES[family]} rules of iptables-legacy, and no {name}-legacy-save")
-            else:
-                self._take(program, text, family, Backend.LEGACY)
+def _legacy(looking: _Looking) -> list[Callable[[], None]]:
+    """Start the programs of those families that have tables; what is returned takes what they print."""
+    later: list[Callable[[], None]] = []
+    for number, family in _FAMILIES.items():
+        what = f"the tables of {'ip6tables' if number == 6 else 'iptables'}-legacy"
+        names = legacy_tables(looking.target, number)
+        if isinstance(names, Unknown):
+            looking.missed(what, names)
+            continue
+        if names:
+            later.append(_saved(looking, Backend.LEGACY, family, what, frozenset(names)))
+    return later
 
-    def nft(self) -> None:
-        """The tables of nf_tables: nft's own, and iptables-nft's."""
-        if not self._in_the_kernel("nf_tables"):
+
+def _saved(
+    looking: _Looking, backend: Backend, family: Family, what: str, names: frozenset[str] | None
+) -> Callable[[], None]:
+    """Run iptables-save of one back end and family. ``names`` are the tables that it has to print, if that is known."""
+    program = save_program(looking.target, backend, 6 if family is Family.IP6 else 4)
+    if isinstance(program, Unknown):
+        missing = program
+        return lambda: looking.missed(what, missing)
+    argv = (*program, "-c")
+    text = looking.pool.submit(said, looking.target, argv)
+
+    def finish() -> None:
+        printed = text.result()
+        if isinstance(printed, Unknown):
+            looking.missed(what, printed)
             return
-        if isinstance(self.target.find_program("nft"), Unknown):
-            self.unchecked.append("the program nft is not installed: tables that it could show can't be seen")
-            for family in _FAMILIES:
-                self._by_iptables_nft(family, {})
+        _take_saved(looking, printed, Source(" ".join(program), backend, family), names)
+
+    return finish
+
+
+def _take_saved(looking: _Looking, printed: str, source: Source, names: frozenset[str] | None) -> None:
+    ruleset = save.read(printed, source.family, source.backend)
+    for table in ruleset.tables:
+        if any(chain.truncated for chain in table.chains):
+            looking.say(f"{source.name} does not print the end of the table {table.name}")
+    absent = (names or frozenset()) - {table.name for table in ruleset.tables}
+    for name in sorted(absent):
+        looking.say(f"{source.name} does not print the table {complaint(name)}")
+    if ruleset.tables:
+        looking.sources.append(source)
+        # that other tables are there as well is known here
+        problems = tuple(problem for problem in ruleset.problems if not save.ELSEWHERE.search(problem.text))
+        looking.parts.append(replace(ruleset, problems=problems))
+
+
+# -- nf_tables
+
+
+def _nf_tables(looking: _Looking) -> Callable[[], None]:
+    """nft's JSON first, for it says what else has to be asked."""
+    there = holds(looking.target, "nf_tables")
+    if isinstance(there, Unknown):
+        missed = there
+        return lambda: looking.missed("the tables of nft and iptables-nft", missed)
+    if not there:
+        return _nothing
+    printed = looking.pool.submit(said, looking.target, ("nft", "-j", "list", "ruleset"), looking.say)
+
+    def finish() -> None:
+        answer = printed.result()
+        if isinstance(answer, Unknown) and answer.absent:
+            _without_nft(looking)
             return
-        document = self._listed()
-        if isinstance(document, Unknown):
-            self.unchecked.append(f"nft's tables can't be read: {document.reason}")
-            return
-        read = json_reader.read(document)
-        foreign: dict[Family, dict[str, Table]] = {}
-        for table in read.tables:
-            if table.backend is Backend.NF_TABLES:
-                foreign.setdefault(table.family, {})[table.name] = table
-            else:
-                self.tables.append(table)
-        for family, known in foreign.items():
-            self._by_iptables_nft(family, known)
-        if len(self.tables) or not foreign:
-            self.sources.append(Source("nft list ruleset", Backend.NFT))
-        self.problems += read.problems
+        found = live_nft.document(answer) if isinstance(answer, str) else answer
+        if isinstance(found, Unknown):
+            _from_text(looking, found)
+        else:
+            _from_json(looking, found)
 
-    def sets(self) -> None:
-        """The ipsets, where rules ask for one."""
-        if not any(word in text for text in self._texts for word in ("-set ", "--match-set")):
-            return
-        text = self._said(("ipset", "save")) if self._in_the_kernel("ip_set") else Unknown("the kernel holds none")
-        if isinstance(text, Unknown):
-            self.unchecked.append(f"rules ask for ipsets, which can't be read: {text.reason}")
-            return
-        found = ipset.read(text)
-        self.ipsets = found.ipsets or MappingProxyType({})
-        self.problems += found.problems
-        self.sources.append(Source("ipset save", Backend.LEGACY))
-
-    def _by_iptables_nft(self, family: Family, known: Mapping[str, Table]) -> None:
-        """The tables that iptables-nft wrote; ``known`` is how nft shows them."""
-        name = _FAMILIES[family][0]
-        program = self._program(f"{name}-nft-save", f"{name}-save")
-        text = self._said((program,))
-        if isinstance(text, Unknown) or "(nf_tables)" not in text:
-            self.tables += known.values()
-            if known:
-                self.sources.append(Source("nft list ruleset", Backend.NF_TABLES, family))
-            return
-        part = self._take(program, text, family, Backend.NF_TABLES)
-        shown = {table.name for table in part.tables}
-        self.tables += (table for table in known.values() if table.name not in shown)
-
-    def _take(self, program: str, text: str, family: Family, backend: Backend) -> Ruleset:
-        part = save.read(text, family, backend)
-        self.tables += part.tables
-        self.problems += part.problems
-        self.sources.append(Source(program, backend, family))
-        self._texts.append(text)
-        return part
-
-    def _listed(self) -> Maybe[Mapping[str, object]]:
-        """What nft lists as JSON: all, or without the rules of the tables that iptables-nft-save will tell better."""
-        chains = self._json("list", "chains")
-        if isinstance(chains, Unknown):
-            return chains
-        theirs = {_table_of(item) for item in _objects(chains, "chain") if _of_iptables(item)}
-        tables = self._json("list", "tables") if theirs else Unknown("not needed")
-        if isinstance(tables, Unknown):
-            return self._json("list", "ruleset")
-        objects: list[object] = []
-        for item in _objects(tables, "table"):
-            family, name = str(item.get("family")), str(item.get("name"))
-            if (family, name) in theirs:
-                objects += [
-                    {"table": item},
-                    *({"chain": one} for one in _objects(chains, "chain") if _table_of(one) == (family, name)),
-                ]
-                continue
-            listed = self._json("list", "table", family, name)
-            if isinstance(listed, Unknown):
-                return listed
-            found = listed.get("nftables")
-            objects += found if isinstance(found, list) else []
-        return {"nftables": objects}
-
-    def _json(self, *command: str) -> Maybe[Mapping[str, object]]:
-        text = self._said(("nft", "--json", *command))
-        if isinstance(text, Unknown):
-            return text
-        try:
-            found = json.loads(text or "{}")
-        except (ValueError, RecursionError) as error:
-            return Unknown(f"nft --json: {error}", Why.UNREADABLE)
-        return found if isinstance(found, dict) else Unknown("nft --json: no object", Why.UNREADABLE)
-
-    def _said(self, argv: tuple[str, ...]) -> Maybe[str]:
-        output = self.target.run(argv, SECONDS, _LIMIT)
-        if isinstance(output, Unknown):
-            return output
-        if output.exit != 0:
-            said = " ".join((output.stderr or output.stdout).split())[:200]
-            hint = "; run as root (sudo)" if "ermitted" in said or "ermission" in said or "be root" in said else ""
-            return Unknown(f"{argv[0]}: {said or f'exit status {output.exit}'}{hint}")
-        if output.truncated:
-            return Unknown(f"{argv[0]} says more than {_LIMIT >> 20} MiB", Why.TOO_LARGE)
-        return output.stdout
-
-    def _program(self, *names: str) -> str:
-        """The first of these that is installed; the last one's name when none is."""
-        return next((name for name in names if not isinstance(self.target.find_program(name), Unknown)), names[-1])
-
-    def _in_the_kernel(self, module: str) -> bool:
-        """There already: a module that is loaded, or a kernel that was built with it."""
-        target = self.target
-        if target.is_dir(f"/sys/module/{module}") or not target.exists("/proc/modules"):
-            return True
-        release = target.text("/proc/sys/kernel/osrelease", 256)
-        if isinstance(release, Unknown):
-            return False
-        built_in = target.text(f"/lib/modules/{release.strip()}/modules.builtin")
-        return not isinstance(built_in, Unknown) and f"/{module}.ko" in built_in
+    return finish
 
 
-def _objects(document: Mapping[str, object], kind: str) -> Iterator[Mapping[str, object]]:
-    items = document.get("nftables")
-    for item in items if isinstance(items, list) else ():
-        found = item.get(kind) if isinstance(item, dict) else None
-        if isinstance(found, dict):
-            yield found
+def _nothing() -> None:
+    return None
 
 
-def _of_iptables(chain: Mapping[str, object]) -> bool:
-    """A base chain as iptables-nft makes it."""
-    family, table = _table_of(chain)
-    return family in ("ip", "ip6") and table in TABLES and chain.get("hook") == str(chain.get("name")).lower()
+def _from_json(looking: _Looking, items: Sequence[object]) -> None:
+    shapes = live_mixed.shapes(items)
+    saved = _saved_tables(looking, shapes)
+    kept = {key: table for key, table in saved.items() if live_mixed.believed(shapes[key], table)}
+    rest = frozenset(live_nft.keys(items)) - set(kept)
+    order = {key: place for place, key in enumerate(live_nft.keys(items))}
+    native = Ruleset()
+    if rest:
+        text = said(looking.target, ("nft", "-a", "list", "ruleset"))
+        native = live_nft.read(items, text if isinstance(text, str) else "", rest)
+        looking.sources.append(Source("nft list ruleset", Backend.NFT))
+    tables = [*kept.values(), *(_whole(looking, table, shapes, saved) for table in native.tables)]
+    # the kernel asks those first that came last
+    tables.sort(key=lambda table: -order.get((table.family.value, table.name), 0))
+    looking.parts.append(replace(native, tables=tuple(tables)))
 
 
-def _table_of(chain: Mapping[str, object]) -> tuple[str, str]:
-    return str(chain.get("family")), str(chain.get("table"))
+def _saved_tables(looking: _Looking, shapes: Mapping[Key, Shape]) -> dict[Key, Table]:
+    """What iptables-nft-save prints of the tables that it made, where asking it loads no module."""
+    found: dict[Key, Table] = {}
+    plain = all(shape.plain for shape in shapes.values())
+    if not plain and holds(looking.target, "nft_compat") is not True:
+        return found
+    waiting = []
+    for number, family in _FAMILIES.items():
+        if any(key[0] == family.value and (shape.foreign or shape.plain) for key, shape in shapes.items()):
+            program = save_program(looking.target, Backend.NF_TABLES, number)
+            if not isinstance(program, Unknown):
+                waiting.append((program, family, looking.pool.submit(said, looking.target, (*program, "-c"))))
+    for program, family, text in waiting:
+        printed = text.result()
+        if isinstance(printed, Unknown):
+            looking.missed(f"what {program[0]} prints", printed)
+            continue
+        refused = set(_INCOMPATIBLE.findall(printed))
+        ruleset = save.read(printed, family, Backend.NF_TABLES)
+        looking.sources.append(Source(" ".join(program), Backend.NF_TABLES, family))
+        for table in ruleset.tables:
+            key = family.value, table.name
+            if table.name not in refused and key in shapes:
+                found[key] = table
+    return found
+
+
+def _whole(looking: _Looking, table: Table, shapes: Mapping[Key, Shape], saved: Mapping[Key, Table]) -> Table:
+    """A table that nft tells, with those rules that only iptables-nft-save can print."""
+    key = table.family.value, table.name
+    shape = shapes.get(key)
+    if shape is None or not shape.foreign:
+        return table
+    missing = sum(map(sum, shape.rules.values()))
+    if key in saved:
+        table, missing = live_mixed.filled(table, shape, saved[key])
+    if missing:
+        looking.say(f"{missing} rules of iptables-nft in the table {table.family.value} {table.name} can't be read")
+    return table
+
+
+def _from_text(looking: _Looking, why: Unknown) -> None:
+    """An nft that has no JSON, or whose JSON is broken."""
+    text = said(looking.target, ("nft", "list", "ruleset"))
+    if isinstance(text, Unknown):
+        looking.missed("nft's tables", text if why.why is not Why.DENIED else why)
+        return
+    looking.say(f"{complaint(why.reason)}: nft's text is read in its place")
+    looking.sources.append(Source("nft list ruleset", Backend.NFT))
+    looking.parts.append(live_nft.natives(nft_text.read(text)))
+
+
+def _without_nft(looking: _Looking) -> None:
+    """iptables-nft's own tables, when nobody can tell of others."""
+    read = False
+    for number, family in _FAMILIES.items():
+        program = save_program(looking.target, Backend.NF_TABLES, number)
+        if not isinstance(program, Unknown):
+            read = True
+            _saved(looking, Backend.NF_TABLES, family, f"what {program[0]} prints", None)()
+    told = "tables of nft itself can't be seen" if read else "its tables can't be seen"
+    looking.say(f"the kernel has nf_tables, and nft is not installed: {told}")
+
+
+# -- ipsets
+
+
+def _ipsets(looking: _Looking) -> Callable[[], None]:
+    """What ipset prints, where the kernel has sets."""
+    there = holds(looking.target, "ip_set")
+    if there is False:
+        looking.parts.append(Ruleset(ipsets=MappingProxyType({})))
+        return _nothing
+    if isinstance(there, Unknown):
+        return _nothing  # a rule that asks for a set says itself that nobody told of it
+    text = looking.pool.submit(said, looking.target, ("ipset", "save"))
+
+    def finish() -> None:
+        printed = text.result()
+        if isinstance(printed, str):
+            ruleset = ipset.read(printed)
+            looking.parts.append(ruleset)
+            if ruleset.ipsets:
+                looking.sources.append(Source("ipset save", Backend.LEGACY))
+        elif not printed.absent:
+            looking.missed("ipsets", printed)
+
+    return finish

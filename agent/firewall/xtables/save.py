@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from agent.firewall.model import Backend, Chain, Family, Problem, Rule, Ruleset, Table
 from agent.firewall.statement import Action, End
 from agent.firewall.xtables import rule as rules
+from agent.firewall.xtables.alike import Reader
 from agent.firewall.xtables.options import words
 from agent.firewall.xtables.tables import TABLES, base
 from agent.firewall.xtables.values import SERVICES, NotUnderstood, Setting
@@ -173,12 +174,10 @@ def _built(part: _Table, family: Family, services: Mapping[str, int], problems: 
         setting = Setting(
             6 if family is Family.IP6 else 4, part.name, name, services, part.backend is Backend.NF_TABLES
         )
+        reader = Reader(setting, part.chains)
         built: list[Rule] = []
         for line, text, parts, counters in chain.lines:
-            if parts is None:
-                read_rule = rules.lost("a quote is not closed")
-            else:
-                read_rule = rules.read(parts, setting, part.chains)
+            read_rule = rules.lost("a quote is not closed") if parts is None else reader.read(parts)
             if read_rule.other_family:
                 continue
             if read_rule.problem and parts is not None:
