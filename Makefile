@@ -6,7 +6,8 @@
 # make test-vm     whole machines in QEMU: broken, repaired from rescue mode, reached again: make test-vm VM=quick
 PYTHON ?= python3
 SUITES ?= bookworm trixie
-PAIRS ?= 200000
+PAIRS ?= 160000
+REAL_PAIRS ?= 40000
 VM ?= all
 LAB_DIR ?= $(CURDIR)/.lab
 
@@ -69,6 +70,7 @@ bench: venv-test
 
 bench-firewall: tools venv-test
 	$(BIN)/python -m tests.firewall.kernel --pairs $(PAIRS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.firewall.kernel.real_run --pairs $(REAL_PAIRS) $(if $(SEED),--seed $(SEED))
 
 lab: tools venv-test
 	LAB_DIR='$(LAB_DIR)' $(BIN)/python -m tests.lab --suites '$(SUITES)'

@@ -27,12 +27,19 @@ from tests.firewall.kernel.frames import Frame, Seen, ethernet, number_in, seen
 NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
-LINKS = ("eth0", "eth1")
-OUR_MAC = {"eth0": "02:00:00:00:00:10", "eth1": "02:00:00:00:00:11"}
-PEER_MAC = {"eth0": "02:00:00:00:00:01", "eth1": "02:00:00:00:00:02"}
+INNER = {  # the bridges of Docker, podman and libvirt, and who stands behind them
+    "docker0": ("172.17.0.1/16", "fd00:17::1/64"),
+    "br-shop": ("172.18.0.1/16", "fd00:18::1/64"),
+    "podman0": ("10.88.0.1/16", "fd00:88::1/64"),
+    "virbr0": ("192.168.122.1/24",),
+}
+LINKS = ("eth0", "eth1", *INNER)
+OUR_MAC = {link: f"02:00:00:00:00:1{at}" for at, link in enumerate(LINKS)}
+PEER_MAC = {link: f"02:00:00:00:00:0{at}" for at, link in enumerate(LINKS, start=1)}
 ADDRESSES = {
     "eth0": ("192.0.2.10/25", "192.0.2.11/25", "2001:db8:1::10/64", "2001:db8:1::11/64"),
     "eth1": ("192.0.2.130/25", "2001:db8:2::10/64"),
+    **INNER,
 }
 ROUTES = (
     ("0.0.0.0/0", "192.0.2.1", "eth0"),
@@ -41,8 +48,12 @@ ROUTES = (
     ("2001:db8:b::/48", "2001:db8:2::1", "eth1"),
 )
 NEIGHBOURS = {
-    "eth0": ("192.0.2.1", "192.0.2.50", "2001:db8:1::1", "2001:db8:1::50"),
+    "eth0": ("192.0.2.1", "192.0.2.50", "192.0.2.60", "2001:db8:1::1", "2001:db8:1::50"),
     "eth1": ("192.0.2.129", "2001:db8:2::1"),
+    **{
+        link: tuple(text.partition("/")[0][:-1] + last for text in texts for last in "234")
+        for link, texts in INNER.items()
+    },
 }
 TCP_PORTS = (22, 80, 443, 2222, 8080)
 UDP_PORTS = (53, 123, 2222, 8080)
