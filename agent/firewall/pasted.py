@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from dataclasses import replace
 
 from agent.errors import UsageError
 from agent.firewall import pasted_managers, pasted_script
@@ -20,68 +19,15 @@ from agent.firewall.nft import json_reader
 from agent.firewall.nft import text as nft_text
 from agent.firewall.owners import owners
 from agent.firewall.pasted_lines import Line, plain
+from agent.firewall.pasted_parts import CHAIN, OF_TABLE, TABLE, Kind, Part
+from agent.firewall.pasted_parts import parts as parts_of
 from agent.firewall.reading import Owner, Reading, Source
 from agent.firewall.xtables import listing, save
-from agent.firewall.xtables.tables import TABLES
 
 _MOST = 20  # sentences about what was not understood
 
 
-class Kind(Enum):
-    SAVE = "iptables-save"
-    RULES = "iptables -S"
-    LISTING = "iptables -L"
-    NFT = "nft list ruleset"
-    UFW = "ufw status"
-    FIREWALLD = "firewall-cmd --list-all"
-    SCRIPT = "a shell script"
-
-
 _DIGESTS = {Kind.UFW: "ufw", Kind.FIREWALLD: "firewalld"}
-
-_TABLE = re.compile(r"\s*\*(\w+)\s*$")
-_SAVED = re.compile(
-    r"\s*(?::[\w.-]+[ \t]+[\w-]+|COMMIT\s*$"
-    r"|(?:\[\d+:\d+\]\s*)?(?:-t\s+\w+\s+)?-(?:[AIDRNPFXZE]|-append|-insert|-policy|-delete|-new)[\w-]*\s)"
-)
-_CHAIN = re.compile(r"\s*Chain \S+ \((?:policy \w+|\d+ references)")
-_RULE = re.compile(
-    r"\s*(?:\[\d+:\d+\]\s*)?(?:-t\s+\w+\s+)?(?:-[AIPN]|--append|--insert|--policy|--new-chain)\s+[\w.-]+(?:\s|$)"
-)
-_NFT = re.compile(
-    r"\s*(?:table\s+(?:(?:ip6?|inet|arp|bridge|netdev)\s+)?[\w.-]+\s*\{?\s*$"
-    r"|table\s+(?:(?:ip6?|inet|arp|bridge|netdev)\s+)?[\w.-]+\s*\{"
-    r"|(?:add|insert|create|delete|destroy|flush)\s+(?:table|chain|rule|set|map|element|ruleset)\b"
-    r"|define\s+[\w.-]+\s*=|include\s+\")"
-)
-_UFW = re.compile(r"\s*Status:\s+(active|inactive)\s*$", re.IGNORECASE)
-_COMMAND = re.compile(
-    r"\s*(?:sudo\s+(?:-\S+\s+)*)?(?:/\S*/|\$\{?\w+\}?\s)?\s*(?:ip6?tables(?:-legacy|-nft)?(?:-restore)?|nft|ipset)\s+(?!v\d)\S"
-)
-_CALLED = re.compile(r"\s*\$\{?\w*(?:IPT|ipt|IPTABLES|iptables|FW|NFT)\w*\}?\s+-")
-_SHEBANG = re.compile(r"#!\s*\S*/(?:env\s+)?(?:ba|da|a|k|z)?sh\b")
-_SIX = re.compile(r"ip6tables|rules\.v6|\bIPv6\b|ip6t|user6\.rules|before6\.rules", re.IGNORECASE)
-_FOUR = re.compile(r"iptables|rules\.v4|\bIPv4\b", re.IGNORECASE)
-_OF_TABLE = re.compile(r"(?:-t|--table)[ =](\w+)")
-_CONTINUES = re.compile(r"\s*(?:-[jmpsdgio]\s|--[a-z]|!\s|ACCEPT\b|DROP\b|REJECT\b)")
-
-
-@dataclass
-class _Part:
-    """A part of one kind; ``family`` and ``table`` by the words before it, None and "" where there are none."""
-
-    kind: Kind
-    family: Family | None = None
-    table: str = ""
-    lines: list[Line] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        """With the lines at their number."""
-        found = [""] * (self.lines[-1].number if self.lines else 0)
-        for line in self.lines:
-            found[line.number - 1] = line.text.strip() if self.kind in (Kind.SAVE, Kind.RULES) else line.text
-        return "\n".join(found)
 
 
 def read(text: str, name: str) -> Reading:
@@ -95,7 +41,7 @@ def read(text: str, name: str) -> Reading:
     rulesets: list[Ruleset] = []
     sources: list[Source] = []
     digests: list[Owner] = []
-    parts = _parts(lines)
+    parts = parts_of(lines)
     for part in parts:
         ruleset, uncertain = _read(part)
         rulesets.append(ruleset)
@@ -146,157 +92,10 @@ def _json(text: str) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-# -- parts
-
-
-def _parts(lines: Sequence[Line]) -> list[_Part]:
-    if _is_script(lines):
-        return [_Part(Kind.SCRIPT, lines=list(lines))]
-    return [part for part in _Splitter().parts(lines) if part.lines]
-
-
-def _is_script(lines: Sequence[Line]) -> bool:
-    """Commands, and not their output."""
-    first = next((line.text for line in lines if line.text.strip()), "")
-    if any(_TABLE.match(line.text) or _CHAIN.match(line.text) for line in lines) and not _SHEBANG.match(first):
-        return False
-    if _SHEBANG.match(first):
-        return True
-    orders = [line.text for line in lines if _COMMAND.match(line.text) or _CALLED.match(line.text)]
-    return any(
-        re.search(r"\s(?:-[AIPFNXD]|--append|--insert|--policy|add|insert|flush|create)\s", f"{one} ") for one in orders
-    )
-
-
-class _Splitter:
-    """Walks over the lines, and opens a part where one begins."""
-
-    def __init__(self) -> None:
-        self._found: list[_Part] = []
-        self._part: _Part | None = None
-        self._family: Family | None = None
-        self._table = ""
-        self._depth = 0  # of nft's braces
-        self._saved = False  # between *table and COMMIT
-        self._chains: set[str] = set()
-
-    def parts(self, lines: Sequence[Line]) -> list[_Part]:
-        for index, line in enumerate(lines):
-            self._take(line, lines[index + 1].text if index + 1 < len(lines) else "")
-        return self._found
-
-    def _take(self, line: Line, after: str) -> None:
-        text = line.text
-        if line.command:
-            self._heading(text)
-            self._close()
-        elif self._depth:
-            self._nft(line)
-        elif text.startswith("# Generated by") and "tables" in text:
-            self._heading(text)
-            self._open(Kind.SAVE, again=True).lines.append(line)
-        elif _TABLE.match(text):
-            self._open(Kind.SAVE).lines.append(line)
-            self._saved = True
-        elif self._saved:
-            self._in_save(line)
-        elif _CHAIN.match(text):
-            self._chain(line)
-        elif _NFT.match(text):
-            self._open(Kind.NFT)
-            self._nft(line)
-        elif _UFW.match(text):
-            self._open(Kind.UFW, again=True).lines.append(line)
-        elif pasted_managers.is_zone(text) and re.match(r"\s+target:", after):
-            self._open(Kind.FIREWALLD).lines.append(line)
-        elif _RULE.match(text):
-            self._open(Kind.RULES).lines.append(line)
-        elif re.match(r"\s*:(?:INPUT|FORWARD|OUTPUT|PREROUTING)\s+\w+", text):
-            self._open(Kind.SAVE).lines.append(line)
-            self._saved = True
-        elif text.strip():
-            self._other(line)
-
-    def _other(self, line: Line) -> None:
-        part = self._part
-        if part is not None and part.kind is Kind.RULES and _CONTINUES.match(line.text) and part.lines:
-            part.lines[-1] = Line(part.lines[-1].number, f"{part.lines[-1].text} {line.text.strip()}")
-        elif part is not None and part.kind in (Kind.LISTING, Kind.UFW, Kind.FIREWALLD):
-            if _HEADING.match(line.text):
-                self._heading(line.text)
-                self._close()
-            else:
-                part.lines.append(line)
-        elif part is not None and part.kind is Kind.NFT and line.text.lstrip().startswith("#"):
-            part.lines.append(line)
-        else:
-            self._heading(line.text)
-
-    def _heading(self, text: str) -> None:
-        """Which family and table the words before a part speak of."""
-        if _SIX.search(text):
-            self._family = Family.IP6
-        elif _FOUR.search(text):
-            self._family = Family.IP
-        table = _OF_TABLE.search(text)
-        if table and table[1] in TABLES:
-            self._table = table[1]
-        elif _FOUR.search(text) or _SIX.search(text):
-            self._table = ""
-
-    def _open(self, kind: Kind, again: bool = False) -> _Part:
-        part = self._part
-        if part is None or part.kind is not kind or again:
-            self._close()
-            part = self._part = _Part(kind, self._family, self._table)
-            self._found.append(part)
-        return part
-
-    def _close(self) -> None:
-        self._part, self._saved, self._depth = None, False, 0
-        self._chains = set()
-
-    def _in_save(self, line: Line) -> None:
-        part = self._open(Kind.SAVE)
-        text = line.text
-        if text.strip() == "COMMIT":
-            part.lines.append(line)
-            self._saved = False
-        elif not text.strip() or text.lstrip().startswith("#") or _SAVED.match(text):
-            part.lines.append(line)
-        elif _CONTINUES.match(text) and part.lines and part.lines[-1].text.lstrip().startswith(("-", "[")):
-            part.lines[-1] = Line(part.lines[-1].number, f"{part.lines[-1].text} {text.strip()}")
-        else:
-            self._heading(text)
-
-    def _chain(self, line: Line) -> None:
-        name = line.text.split()[1]
-        if name in self._chains or (name == "PREROUTING" and self._chains):
-            if (
-                name in ("INPUT", "FORWARD")
-                and self._part is not None
-                and self._part.family is not Family.IP6
-                and not self._table
-            ):
-                self._family = Family.IP6  # the second listing of the same chains is the other family's
-            self._close()
-        self._open(Kind.LISTING).lines.append(line)
-        self._chains.add(name)
-
-    def _nft(self, line: Line) -> None:
-        part = self._open(Kind.NFT)
-        part.lines.append(line)
-        bare = re.sub(r"\"[^\"]*\"|#.*", "", line.text)
-        self._depth = max(0, self._depth + bare.count("{") - bare.count("}"))
-
-
-_HEADING = re.compile(r"\s*(?:#|=|-{3,}|\*{2,}|IPv[46]|ip6?tables\b)")
-
-
 # -- readers
 
 
-def _read(part: _Part) -> tuple[Ruleset, Sequence[str]]:
+def _read(part: Part) -> tuple[Ruleset, Sequence[str]]:
     if part.kind is Kind.SAVE:
         return _saved(part), ()
     if part.kind is Kind.RULES:
@@ -310,10 +109,10 @@ def _read(part: _Part) -> tuple[Ruleset, Sequence[str]]:
     return _managed(part)
 
 
-def _saved(part: _Part) -> Ruleset:
+def _saved(part: Part) -> Ruleset:
     """Parts of one paste may be of both families: each begins with its own header, or says it by its addresses."""
     text = part.text
-    if not _TABLE.search(text.strip().split("\n")[0]) and "*" not in text[:400]:
+    if not TABLE.search(text.strip().split("\n")[0]) and "*" not in text[:400]:
         first = part.lines[0].number
         lines = text.split("\n")
         lines[first - 1] = f"*filter\n{lines[first - 1]}"
@@ -333,7 +132,7 @@ def _families(text: str, hint: Family | None) -> Iterator[tuple[str, Family | No
     starts = [0]
     seen: set[str] = set()
     for number, line in enumerate(lines):
-        table = _TABLE.match(line)
+        table = TABLE.match(line)
         header = re.match(r"# Generated by (?:x|ip)6?tables\S*-save", line)
         if (header and any(one.strip() and not one.startswith("#") for one in lines[starts[-1] : number])) or (
             table and table[1] in seen
@@ -348,23 +147,23 @@ def _families(text: str, hint: Family | None) -> Iterator[tuple[str, Family | No
         yield part, None if re.search(r"# Generated by", part) or len(starts) > 1 else hint
 
 
-def _ruled(part: _Part) -> tuple[Ruleset, Sequence[str]]:
+def _ruled(part: Part) -> tuple[Ruleset, Sequence[str]]:
     found = []
     said: list[str] = []
     by_table: dict[str, list[Line]] = {}
     for line in part.lines:
-        named = _OF_TABLE.search(line.text.partition(" -A ")[0]) if line.text.lstrip().startswith("-t") else None
+        named = OF_TABLE.search(line.text.partition(" -A ")[0]) if line.text.lstrip().startswith("-t") else None
         by_table.setdefault(named[1] if named else part.table or "filter", []).append(line)
     for table, lines in by_table.items():
-        text = _Part(Kind.RULES, lines=lines).text
+        text = Part(Kind.RULES, lines=lines).text
         found.append(save.read(text, part.family or save.family_of(text), table=table))
         if table == "filter" and not re.search(r"^(?:-P|--policy) ", text, re.MULTILINE):
             said.append("the policies of the chains are not shown: ACCEPT is assumed")
     return together(*found), said
 
 
-def _listed(part: _Part) -> tuple[Ruleset, Sequence[str]]:
-    names = [line.text.split()[1] for line in part.lines if _CHAIN.match(line.text)]
+def _listed(part: Part) -> tuple[Ruleset, Sequence[str]]:
+    names = [line.text.split()[1] for line in part.lines if CHAIN.match(line.text)]
     table = part.table or _table_of(names)
     ruleset = listing.read(part.text, part.family, table=table)
     hidden = not any(re.search(r"\sin\s+out\s", line.text) for line in part.lines)
@@ -388,7 +187,7 @@ def _table_of(chains: Sequence[str]) -> str:
     return "nat" if "POSTROUTING" in built_in else "raw"
 
 
-def _managed(part: _Part) -> tuple[Ruleset, Sequence[str]]:
+def _managed(part: Part) -> tuple[Ruleset, Sequence[str]]:
     lines = [line.text for line in part.lines]
     if part.kind is Kind.UFW and "inactive" in lines[0].lower():
         return Ruleset(), ("ufw is inactive: rules that others loaded are not shown",)
