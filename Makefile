@@ -1,10 +1,13 @@
 # make scan   examine this host            make test   everything that can be tested here
 # make lint   style, types, arrows         make bench  speed, against what one would run by hand
 # make test-crash   every fix killed at, and failing at, each call that changes something
+# make bench-firewall   the model of rule-sets against this kernel, 200,000 packets
 # make lab    boot real hosts: make lab SUITES="bullseye forky"
 # make test-vm     whole machines in QEMU: broken, repaired from rescue mode, reached again: make test-vm VM=quick
 PYTHON ?= python3
 SUITES ?= bookworm trixie
+PAIRS ?= 160000
+REAL_PAIRS ?= 40000
 VM ?= all
 LAB_DIR ?= $(CURDIR)/.lab
 
@@ -15,10 +18,10 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 # System libraries for the journal reader, and what the tests boot and break.
 LIBRARIES := python3 python3-venv python3-dev gcc pkg-config libsystemd-dev
 TOOLS := systemd-container debootstrap iproute2 strace procps kmod xz-utils zstd bzip2 busybox-static \
-	systemd-journal-remote iptables e2fsprogs xfsprogs btrfs-progs fdisk
+	systemd-journal-remote iptables nftables ipset e2fsprogs xfsprogs btrfs-progs fdisk
 MACHINES := qemu-system-x86 qemu-utils squashfs-tools xorriso openssh-client openssl
 
-.PHONY: scan test test-crash test-vm venv venv-test libraries tools lint bench lab clean
+.PHONY: scan test test-crash test-vm venv venv-test libraries tools lint bench bench-firewall lab clean
 
 scan: venv
 	@$(SUDO) $(BIN)/python -m agent scan; status=$$?; [ $$status -le 1 ] || exit $$status
@@ -64,6 +67,10 @@ lint: venv-test
 
 bench: venv-test
 	$(BIN)/python -m tests.bench
+
+bench-firewall: tools venv-test
+	$(BIN)/python -m tests.firewall.kernel --pairs $(PAIRS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.firewall.kernel.real_run --pairs $(REAL_PAIRS) $(if $(SEED),--seed $(SEED))
 
 lab: tools venv-test
 	LAB_DIR='$(LAB_DIR)' $(BIN)/python -m tests.lab --suites '$(SUITES)'

@@ -97,7 +97,7 @@ def _operation(operation: Operation) -> dict[str, object]:
     for field in fields(operation):
         value = getattr(operation, field.name)
         if field.name == "inverse":
-            value = [{"argv": list(command.argv), "input": _bytes(command.input)} for command in value]
+            value = [_command(command) for command in value]
         elif isinstance(value, bytes):
             value = _bytes(value)
         elif isinstance(value, tuple):
@@ -106,6 +106,13 @@ def _operation(operation: Operation) -> dict[str, object]:
             value = dict(value)
         values[field.name] = value
     return values
+
+
+def _command(command: Command) -> dict[str, object]:
+    values: dict[str, object] = {"argv": list(command.argv), "input": _bytes(command.input)}
+    if command.stored:
+        values.update(stored=command.stored, sha256=command.sha256)
+    return {**values, "required": True} if command.required else values
 
 
 def _kept_by_path(kept: Mapping[str, Kept]) -> dict[str, object]:
@@ -270,9 +277,7 @@ def _load_operation(reader: _Reader) -> Operation:
             argv=_argv(reader),
             why=reader.get("why", str),
             keeps=reader.texts("keeps"),
-            inverse=tuple(
-                Command(_argv(command), command.data("input")) for command in map(_Reader, reader.get("inverse", list))
-            ),
+            inverse=tuple(_load_command(command) for command in map(_Reader, reader.get("inverse", list))),
             input=reader.data("input"),
             timeout=reader.number("timeout"),
             accept=tuple(_integer(status) for status in reader.get("accept", list)),
@@ -280,6 +285,15 @@ def _load_operation(reader: _Reader) -> Operation:
             environment=reader.items("environment", _text),
         )
     raise Damaged(f"{kind!r} is no operation")
+
+
+def _load_command(reader: _Reader) -> Command:
+    stored = reader.optional("stored", str) or ""
+    if stored and not STORED.fullmatch(stored):
+        raise Damaged("the name of a kept state is none")
+    digest = reader.optional("sha256", str) or ""
+    required = bool(reader.optional("required", bool))
+    return Command(_argv(reader), reader.data("input"), stored=stored, sha256=digest, required=required)
 
 
 def _argv(reader: _Reader) -> tuple[str, ...]:

@@ -17,12 +17,14 @@ from types import FrameType
 from typing import Callable
 
 from agent.change import probation
+from agent.change.digest import sha256
 from agent.change.errors import ChangeRefused, RollbackFailed
 from agent.change.keep import dress, look, look_at_folder, put
 from agent.change.model import (
     Absent,
     Change,
     ChangeState,
+    Command,
     Kept,
     KeptFile,
     KeptFolder,
@@ -51,6 +53,7 @@ OUTPUT_LIMIT = 4 * 1024 * 1024  # bytes that a program may say
 INVERSE_TIMEOUT = 120.0  # seconds
 BUDGET = 60.0  # seconds for all that is no program, until the time to confirm begins
 CONFIRM = "-confirm"  # the second way back's name
+PAUSES = (5.0, 20.0, 60.0)  # seconds until the end of a probation tries again what failed
 LOCK_WAIT = 300.0  # seconds that the end of a probation waits for whoever is at work
 
 
@@ -144,23 +147,36 @@ def undo(
         if unconfirmed and change.confirm_by is None:
             return change
         _refuse_under_newer(store, change)
+        if not unconfirmed:
+            _refuse_under_newer_state(store, change)
         if not (change.reversible or change.state.interrupted or force):
             raise ChangeRefused(
                 f"change {change.id} can't be taken back: it ran {', '.join(_irreversible(change))}",
                 "--force puts back the files that it kept, and nothing else",
             )
         with _signals_wait():
-            undone = _backward(store, change, force or unconfirmed, progress)
+            undone = _patiently(store, change, progress) if unconfirmed else _backward(store, change, force, progress)
     if not unconfirmed:
         _disarm(change)
     return undone
+
+
+def _patiently(store: Store, change: Change, progress: Progress) -> Change:
+    """The end of a probation, at which nobody may be there to try again."""
+    for pause in PAUSES:
+        try:
+            return _backward(store, change, True, progress, insist=True)
+        except RollbackFailed:
+            time.sleep(pause)
+            change = store.find(change.id)
+    return _backward(store, change, True, progress, insist=True)
 
 
 def confirm(store: Store, change_id: str = "") -> Change:
     """Ends a change's probation: it stays."""
     with store.lock():
         waiting = [change for change in store.changes() if change.confirm_by is not None]
-        waiting = [change for change in waiting if change.state is not ChangeState.UNDONE]
+        waiting = [one for one in waiting if one.state is not ChangeState.UNDONE and not one.ended_by_boot]
         if change_id:
             change = store.find(change_id)
             if change not in waiting:
@@ -375,7 +391,10 @@ def _roll_back(store: Store, change_id: str, why: str, progress: Progress, reach
     return undone
 
 
-def _backward(store: Store, change: Change, force: bool, progress: Progress, why: str = "") -> Change:
+def _backward(
+    store: Store, change: Change, force: bool, progress: Progress, why: str = "", insist: bool = False
+) -> Change:
+    """``force``: also what was edited since. Then what can't be put back is said and given up, unless ``insist``."""
     interrupted = change.state.interrupted
     try:
         restoring = Restoring(store, change, force)
@@ -396,32 +415,55 @@ def _backward(store: Store, change: Change, force: bool, progress: Progress, why
     notes = [why] if why else []
     try:
         notes += restoring.run(progress)
-        notes += _inverses(store, change, progress)
+        notes += _inverses(store, change, progress, insist or not force)
+        notes += _gone_with_its_boot(store, change)
         notes += [f"what {line} did stays" for line in _irreversible(change)]
         undone = replace(change, state=ChangeState.UNDONE, why="; ".join(notes), ended=time.time(), confirm_by=None)
         return store.save(undone)
-    except (OSError, Refused, ValueError, OverflowError) as error:  # the last two: forged records
+    except (OSError, Refused, ValueError, OverflowError, _Failed) as error:  # ValueError, OverflowError: forged records
         raise RollbackFailed(
-            f"not all could be put back: {reason(error)}",
+            f"not all could be put back: {_reason_of(error)}",
             f"what is left is on record: when the cause is gone, run agent undo {change.number}",
         ) from error
 
 
-def _inverses(store: Store, change: Change, progress: Progress) -> list[str]:
-    """What takes back what programs did to the running system: only in the boot in which they did it."""
+def _inverses(store: Store, change: Change, progress: Progress, insist: bool) -> list[str]:
+    """What takes back what programs did to the running system: only in the boot in which they did it.
+
+    ``insist``: what is required and fails is an error."""
     if change.mode != store.target.mode.value or change.boot != boot_id(store.target):
         return []
     failures = []
+    fatal = ""
     for step in reversed(change.steps):
         if not isinstance(step.operation, Run) or not step.begun:
             continue
         for command in step.operation.inverse:
             progress(" ".join(command.argv))
-            output = run_inside(store.target, command.argv, INVERSE_TIMEOUT, OUTPUT_LIMIT, command.input or None, {})
+            given = _kept_state(store, change, command) if command.stored else command.input
+            output = run_inside(store.target, command.argv, INVERSE_TIMEOUT, OUTPUT_LIMIT, given or None, {})
             failed, _ = _judge(Run(command.argv, ""), output)
             if failed:
                 failures.append(failed)
+                fatal = fatal or (failed if command.required else "")
+    if fatal and insist:  # after all others had their turn
+        raise _Failed(fatal)
     return failures
+
+
+def _kept_state(store: Store, change: Change, command: Command) -> bytes:
+    data = b"".join(store.content(change, command.stored))
+    if sha256(data).hexdigest() != command.sha256:
+        raise ValueError(f"what {shown(command.argv[0])} should read is damaged: {change.place}/files/{command.stored}")
+    return data
+
+
+def _gone_with_its_boot(store: Store, change: Change) -> list[str]:
+    """What a reboot has taken back before us."""
+    if not change.rebooted or change.mode != store.target.mode.value:
+        return []
+    begun = [step for step in change.steps if isinstance(step.operation, Run) and step.begun and step.operation.inverse]
+    return ["the host was booted since, which ended what this did to the running system"] if begun else []
 
 
 def _settle(store: Store, change: Change) -> Change:
@@ -460,6 +502,24 @@ def _refuse_under_newer(store: Store, change: Change) -> None:
                 f"the newer change {other.id} touched the same path: {both[0]}",
                 f"undo that one first: agent undo {other.number}",
             )
+
+
+def _refuse_under_newer_state(store: Store, change: Change) -> None:
+    """What keeps a whole state of the running system keeps what older changes made of it, too."""
+    if not _restores_state(change):
+        return
+    for other in reversed(store.changes()):
+        standing = other.number > change.number and other.state is not ChangeState.UNDONE
+        if standing and other.fix == change.fix and other.boot == change.boot == boot_id(store.target):
+            raise ChangeRefused(
+                f"the newer change {other.id} holds on to what this one did",
+                f"undo that one first: agent undo {other.number}",
+            )
+
+
+def _restores_state(change: Change) -> bool:
+    runs = [step.operation for step in change.steps if isinstance(step.operation, Run)]
+    return any(command.required for run in runs for command in run.inverse)
 
 
 def _irreversible(change: Change) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from agent.change import document
 from agent.change.model import Change
-from agent.change.place import BASE, DOCUMENT
+from agent.change.place import BASE, DOCUMENT, boot_id, told_of_boots
 from agent.target import Target
 from agent.unknown import Maybe, Unknown, Why
 
@@ -24,7 +24,8 @@ def read(target: Target) -> Maybe[tuple[Change, ...]]:
         return status
     if status.mode & 0o022:
         return Unknown(f"{BASE}: may be written by others than root", Why.FAILED)
-    changes = [change for change in (_read(target, name) for name in names) if change is not None]
+    boot = boot_id(target)
+    changes = [told_of_boots(change, boot) for change in (_read(target, name) for name in names) if change is not None]
     return tuple(sorted(changes, key=lambda change: change.number))
 
 

@@ -71,10 +71,19 @@ class MakeFolder:
 
 @dataclass(frozen=True)
 class Command:
-    """An argument vector and what it reads from standard input."""
+    """An argument vector and what it reads from standard input.
+
+    ``state`` is read instead of ``input``: what was in force when the plan was made. It goes on changing while the
+    plan is shown (counters), so that two plans may differ in it and be the same plan. In a change it lies among the
+    files, as ``stored``. ``required``: as long as it fails nothing is undone, and `agent undo` has to be run again.
+    """
 
     argv: tuple[str, ...]
     input: bytes = b""
+    state: bytes = field(default=b"", compare=False)
+    stored: str = field(default="", compare=False)
+    sha256: str = field(default="", compare=False)
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,7 @@ class Plan:
     ask: str = ""  # why it is risky: then a terminal is asked, or --yes wanted
     reboot: bool = False  # takes effect at the next boot
     next: tuple[str, ...] = ()  # commands or sentences for the person, after it
+    proof: str = ""  # of a fix that looks for the problem itself; else the findings prove it
 
 
 class ChangeState(str, Enum):
@@ -219,6 +229,7 @@ class Change:
     mode: str = ""  # how the target was seen when it was applied: live, offline, chroot
     boot: str = ""  # the kernel's boot id then: what a program did to the running system ends with its boot
     place: str = ""  # the directory that holds it, as the user would name it
+    rebooted: bool = False  # the target was booted since (told when it is read, not kept)
 
     @property
     def temporary(self) -> str:
@@ -232,11 +243,19 @@ class Change:
     @property
     def on_probation(self) -> bool:
         """Stands, and will be undone by itself unless it is confirmed."""
-        return self.confirm_by is not None and self.state in (ChangeState.APPLIED, ChangeState.VERIFIED)
+        standing = self.state in (ChangeState.APPLIED, ChangeState.VERIFIED)
+        return self.confirm_by is not None and standing and not self.ended_by_boot
 
     @property
     def reversible(self) -> bool:
         return all(step.operation.reversible for step in self.steps if isinstance(step.operation, Run))
+
+    @property
+    def ended_by_boot(self) -> bool:
+        """All that it did was done to the running system, and a reboot took it back before anybody else."""
+        runs = [step.operation for step in self.steps if isinstance(step.operation, Run)]
+        only_running = len(runs) == len(self.steps) > 0 and all(run.inverse and not run.keeps for run in runs)
+        return self.rebooted and only_running and self.state is not ChangeState.UNDONE
 
 
 __all__ = [

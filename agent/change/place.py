@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from agent.change.model import Change
 from agent.target import Target
 from agent.unknown import Unknown
 
@@ -16,3 +19,8 @@ def boot_id(target: Target) -> str:
     """Which boot of the running kernel this is; "" where the target does not run."""
     text = target.text(BOOT_ID) if target.live else ""
     return "" if isinstance(text, Unknown) else text.strip()
+
+
+def told_of_boots(change: Change, boot: str) -> Change:
+    """The change, knowing whether the target was booted since. ``boot``: the boot that runs now, "" if none does."""
+    return replace(change, rebooted=bool(boot and change.boot and change.boot != boot))

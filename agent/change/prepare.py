@@ -17,6 +17,7 @@ from agent.change.model import (
     Absent,
     Change,
     ChangeState,
+    Command,
     Kept,
     KeptFile,
     KeptFolder,
@@ -74,9 +75,9 @@ def prepare(store: Store, fix: str, plan: Plan) -> Change:
         change_id = store.new_id(fix)
         with store.beginning(change_id) as files:
             for name, path in made.sources.items():
-                _store(files, name, _read(store, path), _kept(made, name))
+                _store(files, name, _read(store, path), _kept(made, name).sha256)
             for name, data in made.contents.items():
-                _store(files, name, iter((data,)), _kept(made, name))
+                _store(files, name, iter((data,)), _digest(data))
             files.sync_folder()
             return store.save(
                 Change(
@@ -238,7 +239,13 @@ class _Drafting:
                     raise CannotPrepare(path, "is a directory; only files can be kept")
                 before[path] = self._keep(path, seen.kept)
                 self._keep_folders(path)
-        return Step(operation, before)
+        return Step(replace(operation, inverse=tuple(map(self._keep_state, operation.inverse))), before)
+
+    def _keep_state(self, command: Command) -> Command:
+        """What it will read lies among the change's files, where people find it too."""
+        if not command.state:
+            return command
+        return replace(command, state=b"", stored=self._keep_content(command.state), sha256=_digest(command.state))
 
     def _keep_folders(self, path: str) -> None:
         """The directories above a file that a program rewrites: it may remove one that becomes empty."""
@@ -402,7 +409,7 @@ def _read(store: Store, path: str) -> Iterator[bytes]:
             yield data
 
 
-def _store(files: Folder, name: str, content: Iterator[bytes], kept: KeptFile) -> None:
+def _store(files: Folder, name: str, content: Iterator[bytes], wanted: str) -> None:
     digest = sha256()
     descriptor = files.create(name)
     try:
@@ -412,7 +419,7 @@ def _store(files: Folder, name: str, content: Iterator[bytes], kept: KeptFile) -
         files.sync(name, descriptor)
     finally:
         os.close(descriptor)
-    if digest.hexdigest() != kept.sha256:
+    if digest.hexdigest() != wanted:
         raise CannotPrepare(f"kept file {name}", "it changed while it was copied")
 
 
@@ -425,6 +432,7 @@ def _check_space(store: Store, made: Draft) -> None:
         if isinstance(value, KeptFile)
     ]
     sizes = {value.stored: value.size for value in kept}
+    sizes.update((name, len(data)) for name, data in made.contents.items())
     need = 2 * sum(sizes.values()) + SPARE
     space = store.free()
     have = space.f_bavail * space.f_frsize

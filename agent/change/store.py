@@ -24,7 +24,7 @@ from agent.change import document
 from agent.change.errors import ChangeRefused
 from agent.change.keep import CHUNK, discard
 from agent.change.model import Change
-from agent.change.place import BASE, DOCUMENT, LOCK, UNFINISHED
+from agent.change.place import BASE, DOCUMENT, LOCK, UNFINISHED, boot_id, told_of_boots
 from agent.target import Target
 from agent.target.failures import Refused, shown
 from agent.target.write import Folder, Observer, Tree
@@ -151,6 +151,7 @@ class Store:
         change = document.load(data)
         if change.id != name:
             raise document.Damaged("it is another one's")
+        change = told_of_boots(change, boot_id(self.target))
         return replace(change, place=f"{self.place}/changes/{name}")
 
     # -- writing

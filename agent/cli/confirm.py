@@ -12,7 +12,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
     parser = verbs.add_parser(
         "confirm",
         help="keep a fix that is on probation",
-        description="Keeps a fix that would be undone by itself (agent fix --confirm-within).",
+        description="Keeps a fix that would be undone by itself (agent fix --confirm-within, --firewall=flush).",
         allow_abbrev=False,
     )
     parser.add_argument(

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 SHORTEST, LONGEST = 10, 24 * 3600  # seconds of a probation
+NEVER = 0.0  # no end by itself
 OPTIONS = (
-    *("--root", "--device", "--dry-run", "--yes", "--force", "--json", "--backup-dir", "--confirm-within"),
+    *("--root", "--device", "--dry-run", "--yes", "--force", "--json", "--backup-dir", "--confirm-within", "--for"),
     *("--debug", "--help"),
 )
 
@@ -56,6 +57,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
         metavar="TIME",
         default="",
         help="undo it by itself after TIME (2m) unless agent confirm comes; on the running host",
+    )
+    where.add_argument(
+        "--for",
+        dest="lasting",
+        metavar="TIME",
+        default="",
+        help="of --firewall: undo it by itself after TIME (10m; never: keep it), unless agent confirm comes",
     )
     where.add_argument("--json", action="store_true", help="the result as JSON")
     where.add_argument("words", nargs="*", help=argparse.SUPPRESS)
@@ -104,6 +112,7 @@ def run(options: argparse.Namespace) -> int:
         if status or not wishes:
             return status
     probation = parse_probation(options.confirm_within)
+    lasting = parse_lasting(options.lasting, wishes)
     with place.opened(options, writable=bool(wishes) and not options.dry_run) as target:
         if probation is not None and not target.live:
             raise UsageError(
@@ -112,10 +121,16 @@ def run(options: argparse.Namespace) -> int:
                 if target.root == "/"
                 else "a mounted disk can be undone at any time: agent undo --root DIR",
             )
-        return _fix(options, target, wishes, probation)
+        return _fix(options, target, wishes, probation, lasting)
 
 
-def _fix(options: argparse.Namespace, target: Target, wishes: Sequence[Wish], probation: float | None) -> int:
+def _fix(
+    options: argparse.Namespace,
+    target: Target,
+    wishes: Sequence[Wish],
+    probation: float | None,
+    lasting: float | None,
+) -> int:
     from agent.cli.fixing import Session, apply_all, list_offers
 
     session = Session(
@@ -125,6 +140,7 @@ def _fix(options: argparse.Namespace, target: Target, wishes: Sequence[Wish], pr
         yes=options.yes,
         force=options.force,
         probation=probation,
+        lasting=lasting,
         as_json=options.json,
     )
     return apply_all(session, wishes) if wishes else list_offers(session)
@@ -166,14 +182,23 @@ def _stray(word: str) -> UsageError:
     return UsageError(f"{word!r} is no option", "agent fix alone lists what can be repaired here")
 
 
-def parse_probation(text: str) -> float | None:
+def parse_probation(text: str, option: str = "--confirm-within") -> float | None:
     """A time in seconds: 90, 90s, 2m, 1h; None where none is given."""
     if not text:
         return None
     found = re.fullmatch(r"(\d{1,6}) ?(s|m|min|h)?", text.strip())
     if found is None:
-        raise UsageError(f"--confirm-within: {text!r} is no time", "write 2m, or 90s")
+        raise UsageError(f"{option}: {text!r} is no time", "write 2m, or 90s")
     seconds = int(found[1]) * UNITS[found[2] or ""]
     if not SHORTEST <= seconds <= LONGEST:
-        raise UsageError(f"--confirm-within: {text} is out of range", "from 10s to 24h; 2m is a good choice")
+        raise UsageError(f"{option}: {text} is out of range", "from 10s to 24h; 2m is a good choice")
     return float(seconds)
+
+
+def parse_lasting(text: str, wishes: Sequence[Wish]) -> float | None:
+    """--for: seconds, 0 for ever; None where the fix decides."""
+    if not text:
+        return None
+    if not any(wish.fix.lasts for wish in wishes):
+        raise UsageError("--for is for fixes that end by themselves", "agent fix --firewall=flush --for 10m")
+    return NEVER if text.strip() in ("never", "0") else parse_probation(text, "--for")

@@ -42,6 +42,7 @@ class Session:
     yes: bool = False
     force: bool = False
     probation: float | None = None  # seconds
+    lasting: float | None = None  # seconds, of a fix that ends by itself; 0: it does not
     as_json: bool = False
     made: list[dict[str, object]] = field(default_factory=list)
     refused: list[dict[str, object]] = field(default_factory=list)
@@ -52,6 +53,13 @@ class Session:
         self.store.rehearsal = self.dry_run and bool(self.target.device)
         self.style: Style = style(sys.stdout)
         self.place = Place(self.target.name, self.backup_dir)
+
+    def probation_of(self, wish: Wish) -> float | None:
+        """After how many seconds this fix is undone by itself; None: it stays."""
+        lasts = dict(wish.fix.lasts)
+        if lasts and self.lasting is not None:
+            return self.lasting or None
+        return self.probation or lasts.get(wish.choice)
 
     def say(self, lines: Sequence[str]) -> None:
         """To the person, at once: what is said before a step must be read before it."""
@@ -176,6 +184,7 @@ def _one(session: Session, wish: Wish, case: Case) -> bool | None:
     if session.dry_run:
         return _show(session, wish, answer)
     session.say(changes.plan(wish.words, answer.plan, answer.request.findings, session.style))
+    session.say(_ends(session, wish))
     refusal = _not_agreed(session, answer.plan)
     if refusal is not None:
         session.refuse(wish, refusal)
@@ -209,7 +218,7 @@ def _apply(session: Session, wish: Wish, ready: Ready, case: Case) -> Change:
             plan,
             verify=verify,
             force=session.force,
-            confirm_within=session.probation,
+            confirm_within=session.probation_of(wish),
             progress=progress,
         )
 
@@ -227,8 +236,13 @@ def _show(session: Session, wish: Wish, ready: Ready) -> bool:
     backup = f"{session.store.place}/changes"
     session.made.append(change_json.planned(wish.fix.name, ready.plan, shown, backup))
     session.say(changes.preview(wish.words, ready.plan, ready.request.findings, shown, backup, session.style))
-    session.say(["Nothing was changed."])
+    session.say([*_ends(session, wish), "Nothing was changed."])
     return True
+
+
+def _ends(session: Session, wish: Wish) -> list[str]:
+    seconds = session.probation_of(wish)
+    return [] if seconds is None else changes.ends(seconds, session.style)
 
 
 def _not_agreed(session: Session, plan: Plan) -> Refusal | None:

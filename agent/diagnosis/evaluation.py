@@ -60,7 +60,7 @@ def evaluate(
         if only is not None and rule.id not in only:
             continue
         progress(f"checking {rule.id}")
-        proof = _prove(rule, Context(facts, present[rule.id], rule.params, present), unchecked)
+        proof = _prove(rule, Context(facts, present[rule.id], rule.params, present, _told(rule, found)), unchecked)
         proofs[rule.id] = proof
         findings.append(_finding(rule, proof, present[rule.id], past[rule.id], found, facts.target))
     return Evaluated(tuple(finding for finding in findings if finding), tuple(unchecked), proofs)
@@ -116,6 +116,12 @@ def _divide(
         if kept:
             standing[pattern.name] = Hits(hits.key, hits.count - (len(hits.matches) - len(kept)), tuple(kept))
     return standing, over
+
+
+def _told(rule: Rule, found: Found) -> dict[str, Hits]:
+    """The hits of patterns that only tell something to the proof, by pattern name."""
+    told = {one.name: found.hits.get(one.pattern.key) for one in rule.patterns if one.tells}
+    return {name: hits for name, hits in told.items() if hits is not None}
 
 
 def _matches(found: Found, key: str) -> tuple[Match, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from agent.diagnosis import packet_paths
 from agent.diagnosis.model import Finding, Layer, LayerState, Rung, Severity, Status
 from agent.facts.facts import Facts
 from agent.facts.network import Link
+from agent.firewall.anybody import Answer
 from agent.unknown import Unknown
 
 Seen = tuple[LayerState, str]
@@ -148,7 +150,22 @@ def _route(facts: Facts) -> Seen:
 
 
 def _firewall(facts: Facts) -> Seen:
-    return unchecked("this version does not read firewall rules")
+    if isinstance(facts.target.stat("/"), Unknown):
+        return unchecked("only a log was given")
+    paths = packet_paths.of(facts)
+    if paths.reading.unchecked:
+        return unchecked(paths.reading.unchecked[0])
+    rules = sum(len(chain.rules) for table in paths.reading.ruleset.tables for chain in table.chains)
+    if not rules and not any(chain.base for table in paths.reading.ruleset.tables for chain in table.chains):
+        return ok("no rules: everything gets in")
+    asked = [*(paths.ssh(family, port) for family in paths.families for port in paths.ssh_ports)]
+    asked += [paths.ping(family) for family in paths.families]
+    passing = dict.fromkeys(path.what for path in asked if path.answer in (Answer.OPEN, Answer.RATED))
+    held = f"{rules} rule{'' if rules == 1 else 's'}"
+    if passing:
+        return ok(f"{held}: {' and '.join(passing)} get{'' if len(passing) > 1 else 's'} in")
+    doubts = [path for path in asked if path.answer is Answer.UNKNOWN]
+    return unchecked(doubts[0].shown.why) if doubts else ok(f"{held}: ssh and ping get in from some places only")
 
 
 def _dns(facts: Facts) -> Seen:

@@ -32,7 +32,7 @@ BUILT_IN = Path(__file__).resolve().parent.parent / "rules"
 
 ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 RULE_KEYS = ("title", "layer", "severity", "explains", "fix", "references", "patterns", "proof", "advice")
-PATTERN_KEYS = ("name", "regex", "why", "idents", "uids", "units", "comms", "transports", "repairs", "refutes")
+PATTERN_KEYS = ("name", "regex", "why", "idents", "uids", "units", "comms", "transports", "repairs", "refutes", "tells")
 TRANSPORTS = ("kernel", "syslog", "stdout", "journal", "driver", "audit")
 MAXIMUM_BYTES = 256 * 1024
 
@@ -125,14 +125,16 @@ def _rule(source: _Source, table: Mapping[str, object]) -> Rule:
     layer = _word(source, table, "layer", Layer)
     if source.path.parent.name in [known.value for known in Layer] and source.path.parent.name != layer.value:
         source.fail(f"layer {layer.value} in the folder {source.path.parent.name}", "move the file", "layer")
+    proof = _table(source, table, "proof")
+    silent = proof.get("name") != "trusted_log"  # the other proofs need no log
     patterns = tuple(
-        _pattern(source, identity, item, index) for index, item in enumerate(_tables(source, table, "patterns"))
+        _pattern(source, identity, item, index)
+        for index, item in enumerate(_tables(source, table, "patterns", optional=silent))
     )
     names = [pattern.name for pattern in patterns]
     for name in names:
         if names.count(name) > 1:
             source.fail(f"two patterns are named {name}", "give each its own name", f'name = "{name}"')
-    proof = _table(source, table, "proof")
     samples = _table(source, table, "samples", optional=True)
     _known(source, samples, ("match", "reject"), "samples")
     return Rule(
@@ -197,7 +199,9 @@ def _pattern(source: _Source, identity: str, table: Mapping[str, object], index:
         comms=_strings(source, table, "comms"),
         transports=transports,
     )
-    return RulePattern(name, pattern, _text(source, table, "why", *near[:-1]), flag("repairs"), flag("refutes"))
+    return RulePattern(
+        name, pattern, _text(source, table, "why", *near[:-1]), flag("repairs"), flag("refutes"), flag("tells")
+    )
 
 
 def _proof(source: _Source, table: Mapping[str, object]) -> str:

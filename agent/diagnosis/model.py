@@ -106,6 +106,7 @@ class Context:
     hits: Mapping[str, Hits]  # this rule's, by pattern name
     params: Mapping[str, str]
     found: Mapping[str, Mapping[str, Hits]]  # all rules' hits, by rule id
+    told: Mapping[str, Hits] = field(default_factory=dict)  # this rule's lines that only tell, by pattern name
 
     def entries(self, newest_boot: bool = False, trusted: bool = False) -> tuple[Entry, ...]:
         """This rule's entries, oldest first; only those of the newest boot, or of proven origin."""
@@ -143,18 +144,20 @@ class Advice:
 class RulePattern:
     """A pattern with its reason. ``repairs`` marks a line that says the problem is over: matches older
     than it are past. ``refutes`` marks a line that says the others are false: the program that made them
-    could not see what it claims; matches of the same source don't count."""
+    could not see what it claims; matches of the same source don't count. ``tells`` marks a line that the proof
+    asks for, and that speaks for no problem by itself."""
 
     name: str
     pattern: Pattern
     why: str
     repairs: bool = False
     refutes: bool = False
+    tells: bool = False
 
     @property
     def claims(self) -> bool:
         """True when a match speaks for the problem, not against it."""
-        return not (self.repairs or self.refutes)
+        return not (self.repairs or self.refutes or self.tells)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from agent.logs.console import search_console
 def failures(rule: Rule) -> Iterator[str]:
     """What is wrong with the samples, a sentence each; nothing when all hold and both kinds are there."""
     for kind, samples in (("match", rule.matching), ("reject", rule.rejecting)):
-        if not samples:
+        if not samples and rule.patterns:
             yield f"{rule.path}: no [[samples.{kind}]]: a rule shows what it finds and what it leaves alone"
     for sample in rule.matching:
         if not hits(rule, sample.text):
@@ -30,5 +30,5 @@ def hits(rule: Rule, text: str) -> list[str]:
     return [
         pattern.name
         for pattern in rule.patterns
-        if pattern.claims and pattern.pattern.key in found.hits and not refuted
+        if (pattern.claims or pattern.tells) and pattern.pattern.key in found.hits and not refuted
     ]

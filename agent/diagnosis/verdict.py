@@ -107,5 +107,15 @@ def judge(findings: Sequence[Finding], rungs: Sequence[Rung]) -> Verdict:
         None,
         None,
         f"No known problem found{rest}",
-        ("If it can't be reached from outside, check Cloud Firewall in Cloud Manager: it is invisible here",),
+        (_elsewhere(findings, rungs),),
     )
+
+
+def _elsewhere(findings: Sequence[Finding], rungs: Sequence[Rung]) -> str:
+    """Where to look when nothing is wrong here."""
+    look = "look at Cloud Firewall in Cloud Manager, which is outside and can't be seen from here"
+    read = any(rung.layer is Layer.FIREWALL and rung.state is LayerState.OK for rung in rungs)
+    remarks = any(finding.rule.layer is Layer.FIREWALL and finding.status is not Status.PAST for finding in findings)
+    if read and not remarks:
+        return f"No rule here stops ssh or ping. If it can't be reached from outside, {look}"
+    return f"If it can't be reached from outside, {look}"

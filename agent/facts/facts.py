@@ -40,6 +40,7 @@ class Facts:
         self.target = target
         self.check = check
         self.repaired: Mapping[str, float] = {}  # by rule id: logs older than this (seconds since the epoch) are over
+        self.derived: dict[type, object] = {}  # what others have worked out of these facts, each once
         self._units: dict[str, services.Unit] = {}
         self._images: dict[str, Maybe[kernel_files.Image]] = {}
         self._initrds: dict[str, Maybe[initrd_files.Initrd]] = {}

@@ -53,12 +53,14 @@ def boot_times(data: bytes) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Record:
-    """One record: ``kind`` is ut_type, ``pid`` ut_pid (of a run level: the level's letter), ``user`` ut_user."""
+    """One record: ``kind`` is ut_type, ``pid`` ut_pid (of a run level: the level's letter), ``user`` ut_user,
+    ``host`` ut_host: of a login over the network the other side's address or name."""
 
     kind: int
     pid: int
     user: str
     time: float
+    host: str = ""
 
 
 def records(data: bytes) -> tuple[Record, ...]:
@@ -80,7 +82,8 @@ def records(data: bytes) -> tuple[Record, ...]:
 def _record(raw: bytes, layout: _Layout) -> Record:
     kind, pid = struct.unpack_from("<hxxi", raw)
     user = raw[44:76].split(b"\0")[0].decode("utf-8", "replace")
-    return Record(kind, pid, user, float(layout.seconds.unpack_from(raw, layout.offset)[0]))
+    host = raw[76:332].split(b"\0")[0].decode("utf-8", "replace")
+    return Record(kind, pid, user, float(layout.seconds.unpack_from(raw, layout.offset)[0]), host)
 
 
 def _sane(record: bytes, layout: _Layout) -> bool:

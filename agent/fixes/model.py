@@ -53,6 +53,10 @@ class Fix:
     live_only: bool = False
     on_device: bool = False  # works on the unmounted disk itself, before anything in its tree
     after_change: bool = False  # a change made or undone in this boot is proof enough: it has to take effect
+    own_proof: bool = False  # ``plan`` looks for the problem itself, and refuses without it
+    lasts: tuple[tuple[str, float], ...] = ()  # choices that are undone by themselves after so many seconds, unless
+    # the person says otherwise (--for)
+    elsewhere: str = ""  # a hint, when it is live_only and was called for a mounted disk
 
     @property
     def flag(self) -> str:

@@ -96,6 +96,8 @@ def _best(fix: Fix, request: Request) -> tuple[str, Planned]:
     if not isinstance(planned, Refusal):
         return "", planned
     for choice in fix.choices[1:]:
+        if choice in dict(fix.lasts):
+            continue  # no repair: it ends by itself
         other = planned if choice != choice.lower() else _planned(fix, replace(request, choice=choice))
         if not isinstance(other, Refusal) and not other.ask and _can_be_undone(other):
             return choice, other
@@ -123,7 +125,7 @@ def not_live(fix: Fix, target: Target) -> Refusal:
         )
     return Refusal(
         f"{fix.flag} works on the running host only",
-        "boot the host, log in at Lish, and run it there",
+        fix.elsewhere or "boot the host, log in at Lish, and run it there",
     )
 
 

@@ -78,7 +78,7 @@ def answer(wish: Wish, case: Case) -> Answer:
     evaluated = case.evaluated(fix)
     findings = confirmed(evaluated)
     forced = wish.forced or (fix.after_change and _changed_in_this_boot(fix, case.facts.target))
-    if not findings and not forced:
+    if not findings and not forced and not fix.own_proof:
         return _unproven(fix, evaluated)
     request = Request(case.facts, findings, wish.choice, wish.name, forced)
     planned = fix.plan(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.fixes import (
     dpkg,
+    firewall,
     fsck,
     fstab,
     ifup_hook,
@@ -32,6 +33,7 @@ FIXES: tuple[Fix, ...] = (
     ifup_hook.FIX,
     networkd.FIX,
     nm_profile.FIX,
+    firewall.FIX,
     resolv_conf.FIX,
     restart_network.FIX,
 )

@@ -77,7 +77,7 @@ def change(one: Change, place: Place) -> dict[str, object]:
         "created": time(one.created),
         "ended": time(one.ended),
         "confirm_by": time(one.confirm_by) if one.on_probation else None,
-        "why": plain(one.why),
+        "why": plain(one.why or ("it ended by a reboot" if one.ended_by_boot else "")),
         "warnings": [plain(text) for text in one.warnings],
         "next": [plain(text) for text in one.next],
     }

@@ -83,7 +83,7 @@ def _offer(offer: Offer, style: Style) -> list[str]:
 def plan(what: str, made: Plan, findings: Sequence[Finding], style: Style) -> list[str]:
     """What is about to be done: the whole of it, a line each."""
     lines = [style.paint(line, BOLD) for line in wrap(style.safe(f"{what}: {made.summary}"), style, 2)]
-    lines += labelled("Proof", [finding.proof for finding in findings] or ["none; --force insists"], style)
+    lines += labelled("Proof", _proofs(made, findings), style)
     for operation in made.operations:
         words = said(operation)
         text = words.line if reversible(operation) else f"{words.line}; CAN'T BE UNDONE"
@@ -91,6 +91,16 @@ def plan(what: str, made: Plan, findings: Sequence[Finding], style: Style) -> li
     if made.ask or not all(map(reversible, made.operations)):  # else they are said once, when it is done
         lines += labelled("Warning", made.warnings, style)
     return lines
+
+
+def _proofs(made: Plan, findings: Sequence[Finding]) -> list[str]:
+    return [finding.proof for finding in findings] or [made.proof or "none; --force insists"]
+
+
+def ends(seconds: float, style: Style) -> list[str]:
+    """That a change will not stay by itself."""
+    time = f"{seconds / 60:g} minutes" if seconds >= 120 else f"{seconds:g} seconds"
+    return labelled("Ends", [f"by itself {time} after it is done, unless you keep it: agent confirm"], style)
 
 
 def preview(
@@ -104,7 +114,7 @@ def preview(
     """What --dry-run says."""
     title = f"{what} would do this: {made.summary}"
     lines = [style.paint(line, BOLD) for line in wrap(style.safe(title), style, 2)]
-    lines += labelled("Proof", [finding.proof for finding in findings] or ["none; --force insists"], style)
+    lines += labelled("Proof", _proofs(made, findings), style)
     for operation, shown in zip(made.operations, previews):
         words = said(operation)
         lines += labelled(words.kind.capitalize(), [words.line], style)
@@ -347,6 +357,8 @@ def _state(change: Change) -> tuple[str, str]:
         return (f"undone {ended} UTC" if ended else "undone"), ""
     if change.state.interrupted:
         return "INTERRUPTED: undo finishes it", RED
+    if change.ended_by_boot:
+        return "ended by a reboot", ""
     if change.on_probation:
         return f"{change.state.value}, undone by itself at {moment(change.confirm_by, '%H:%M:%S')} UTC", YELLOW
     return change.state.value, GREEN if change.state is ChangeState.VERIFIED else YELLOW

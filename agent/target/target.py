@@ -10,6 +10,7 @@ from typing import BinaryIO
 from agent.target.model import Door, Json, Kind, Mode, Output, Space, Stat
 from agent.unknown import Maybe, Unknown, Why
 
+_PIECE = 1024 * 1024  # bytes of one read
 READ_LIMIT = 4 * 1024 * 1024  # bytes; a configuration file larger than this is not one
 RUN_TIMEOUT = 10.0  # seconds
 RUN_LIMIT = 1024 * 1024  # bytes of output kept
@@ -51,9 +52,15 @@ class Target:
         stream = self.door.open(path)
         if isinstance(stream, Unknown):
             return stream
+        data = b""
         try:
             with stream:
-                data = stream.read(limit + 1)
+                # In pieces: of a file in /proc/sys the kernel refuses to give so much at once (ENOMEM).
+                while len(data) <= limit:
+                    piece = stream.read(min(_PIECE, limit + 1 - len(data)))
+                    if not piece:
+                        break
+                    data += piece
         except OSError as error:
             return Unknown(f"{path}: {error.strerror or error}", Why.IO)
         if len(data) > limit:

@@ -68,6 +68,7 @@ LAYERS = {
     for layer in (
         Layer("ifupdown", ("ifupdown", "isc-dhcp-client", "iptables")),
         Layer("sendmail", ("sendmail-base",), over="ifupdown", removed=("sendmail-base",)),
+        Layer("firewall", ("ufw", "firewalld", "fail2ban", "nftables"), over="ifupdown"),
         Layer("networkd", ("systemd-resolved",)),
         Layer("netplan", ("netplan.io", "systemd-resolved")),
         Layer("networkmanager", ("network-manager",)),

@@ -87,7 +87,7 @@ def prove(name: str, of: Facts, *matches: tuple[str, Match]) -> Proof:
     for pattern, match in matches:
         known = hits.get(pattern)
         hits[pattern] = Hits(pattern, 1, (*(known.matches if known else ()), match))
-    return PROOFS[name](Context(of, hits, {}, {}))
+    return PROOFS[name](Context(of, hits, {}, {}, hits))
 
 
 def said(text: str, trusted: bool = True, time: float = 1000.0, boot: int | None = 0, **groups: str) -> Match:

@@ -23,6 +23,8 @@ EXPECTED = (
     "competing-managers wait-online-timeout cloud-init-overwrote "
     "address-missing address-mismatch duplicate-address private-mask-wrong ipv6-ra-ignored "
     "default-route-missing gateway-off-subnet gateway-unreachable multiple-gateways "
+    "firewall-blocks-all firewall-blocks-ssh firewall-blocks-ping firewall-blocks-outbound firewall-restore-failed "
+    "conntrack-full ban-list-hit "
     "resolv-conf-broken resolver-down"
 )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from agent.diagnosis.model import ProofFunction
 from agent.diagnosis.proofs import (
     address,
+    bans,
     boot,
     boot_menus,
     dhcp,
     dns,
     filesystems,
+    firewall,
     generic,
     hooks,
     ifupdown,
@@ -22,6 +24,7 @@ from agent.diagnosis.proofs import (
     networkmanager,
     packages,
     routes,
+    saved_rules,
     storage,
     upgrades,
 )
@@ -46,5 +49,8 @@ PROOFS: dict[str, ProofFunction] = {
     **managers.PROOFS,
     **address.PROOFS,
     **routes.PROOFS,
+    **firewall.PROOFS,
+    **bans.PROOFS,
+    **saved_rules.PROOFS,
     **dns.PROOFS,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.scenarios import ifupdown, netplan, networkd, networkmanager, special
+from tests.lab.scenarios import firewall, ifupdown, netplan, networkd, networkmanager, special
 from tests.lab.scenarios.model import Scenario
 
 ALL: tuple[Scenario, ...] = (
@@ -10,5 +10,6 @@ ALL: tuple[Scenario, ...] = (
     *networkd.SCENARIOS,
     *netplan.SCENARIOS,
     *networkmanager.SCENARIOS,
+    *firewall.SCENARIOS,
     *special.SCENARIOS,
 )

@@ -1,0 +1,1 @@
+"""The differential test: generated rule-sets in the real kernel, real packets, and what the model says of them."""
