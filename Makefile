@@ -1,6 +1,7 @@
 # make scan   examine this host            make test   everything that can be tested here
 # make lint   style, types, arrows         make bench  speed, against what one would run by hand
-# make test-crash   every fix killed at, and failing at, each call that changes something
+# make test-crash   every fix killed at, and failing at, each call that changes something (DEATHS=3: of --firewall
+#                   every third)
 # make bench-firewall   the model of rule-sets against this kernel, 200,000 packets
 # make lab    boot real hosts: make lab SUITES="bullseye forky"
 # make test-vm     whole machines in QEMU: broken, repaired from rescue mode, reached again: make test-vm VM=quick
@@ -10,6 +11,7 @@ PAIRS ?= 160000
 REAL_PAIRS ?= 40000
 VM ?= all
 LAB_DIR ?= $(CURDIR)/.lab
+DEATHS ?= 1
 
 BIN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
@@ -31,7 +33,7 @@ test: tools venv-test lint
 	$(BIN)/python -m pytest -rs -m 'not crash and not vm'
 
 test-crash: tools venv-test
-	$(BIN)/python -m pytest -rs -s -m crash tests/change
+	DEATHS=$(DEATHS) $(BIN)/python -m pytest -rs -s -m crash tests/change
 
 test-vm: tools venv-test
 	@packaging/need $(MACHINES)

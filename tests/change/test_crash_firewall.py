@@ -12,6 +12,7 @@ from tests.change.firewall_crash import KINDS, WAYS, Row, run
 from tests.fixes.rulesets import CASES
 from tests.target.children import needs_root
 
+DEATHS = int(os.environ.get("DEATHS", "1"))  # of so many one is tried
 BY_NAME = {case.name: case for case in CASES}
 
 
@@ -33,7 +34,7 @@ def test_some_deaths_of_a_flush_of_everything(way: str) -> None:
 def test_every_death(capsys: pytest.CaptureFixture[str]) -> None:
     """Both sides of each call where the programs are at work; the side before, where that is covered in part."""
     jobs = [
-        (name, kind, way, 1, way in ("apply", "undo") and name == "all at once")
+        (name, kind, way, DEATHS, way in ("apply", "undo") and name == "all at once")
         for name in BY_NAME
         for kind in KINDS
         for way in WAYS
