@@ -266,7 +266,7 @@ def _last(output: Output) -> str:
 
 
 _COUNTERS = re.compile(
-    r"^\[\d+:\d+\] (?=-A )|(?<=\s)\[\d+:\d+\]$|\b(?:packets|bytes|used) \d+\b(?: \w?bytes)?| expires [\dsmhd]+"
+    r"^\[\d+:\d+\] (?=-A )|(?<=\s)\[\d+:\d+\]$|\bpackets \d+ bytes \d+|\bused \d+(?: \w?bytes)?| expires [\dsmhd]+"
 )
 _COMMENT = re.compile(r"^#")
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from agent.firewall.saving import parts
+from agent.firewall.saving import parts, without_counters
 from agent.target.detect import open_target
 from agent.unknown import Unknown
 from tests.fixes import rulesets
@@ -44,3 +44,19 @@ def test_what_was_emptied_comes_back_the_same_and_in_its_order(case: Case) -> No
     chains = [line for line in told["before"] if line.startswith((":", "\tchain"))]
     assert len(chains) == len([line for line in told["empty"] if line.startswith((":", "\tchain"))])
     assert "nat" in told["names"][0] or not case.xtables  # packets that are not translated meet rules that know them
+
+
+def test_what_goes_on_by_itself_is_no_difference() -> None:
+    text = """\
+[12:720] -A INPUT -j ACCEPT
+:INPUT DROP [5:300]
+		counter packets {0} bytes {1} jump ufw6-before-input
+		quota over 25 mbytes used {0} bytes
+		limit rate 10 mbytes/second burst 5 packets
+	elements = {{ 192.0.2.1 timeout 1h expires {0}m{1}s counter packets {0} bytes {1} }}
+# Completed on Mon Nov 23 17:00:00 2026
+"""
+    quiet, busy = (list(without_counters(text.format(*numbers))) for numbers in ((0, 0), (6, 488)))
+    assert quiet == busy
+    assert quiet[2] == "		counter  jump ufw6-before-input"
+    assert quiet[4].endswith("limit rate 10 mbytes/second burst 5 packets")

@@ -41,14 +41,12 @@ def test_each_finding_is_a_rule() -> None:
 
 # What is broken before a system runs, no container acts out: real machines do (tests/vm).
 BEFORE_THE_SYSTEM = {"--fsck", "--initramfs"}
-# What ends with the boot can't be booted: tests/fixes/test_firewall_host.py makes that round trip in one boot.
-IN_ONE_BOOT = {"--firewall"}
 
 
 def test_every_fix_makes_a_round_trip_on_every_suite() -> None:
     for suite in base.SUITES:
         tried = {scenario.fix[0].partition("=")[0] for chosen, scenario in everyday(base.SUITES) if chosen == suite}
-        assert tried == {fix.flag for fix in FIXES} - BEFORE_THE_SYSTEM - IN_ONE_BOOT
+        assert tried == {fix.flag for fix in FIXES} - BEFORE_THE_SYSTEM
 
 
 def test_every_round_trip_is_made_somewhere_and_has_a_name_of_its_own() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tests.lab.host import GATEWAY
 from tests.lab.root import Root
-from tests.lab.scenarios import ifupdown, netplan, networkd, networkmanager
+from tests.lab.scenarios import firewall, ifupdown, netplan, networkd, networkmanager
 from tests.lab.scenarios.common import GENERATED, OTHER_LINK, RENAMED, generator
 from tests.lab.scenarios.model import Running, Scenario
 
@@ -21,6 +21,7 @@ _BREAKAGES = (
     *networkd.SCENARIOS,
     *netplan.SCENARIOS,
     *networkmanager.SCENARIOS,
+    *firewall.SCENARIOS,
 )
 
 
@@ -98,6 +99,11 @@ def _renamed(manager: str) -> Scenario:
     return replace(_fixed_by(f"{manager}: {RENAMED_CARD}", "--interface-names=config"), offered=())
 
 
+def _opened(name: str, *fix: str, leg: str = "restarted", label: str = "") -> Scenario:
+    """A host whose firewall stops ssh; what is in force ends with the boot, and so does its fix."""
+    return replace(_fixed_by(name, *fix, label=label), legs=(leg,), answers=None)
+
+
 HOOK = "ifupdown: iptables hook"
 RENAMED_CARD = "configured eth0, card is ens3"
 
@@ -133,6 +139,8 @@ MAIN = (
         setup=naming_its_servers,
     ),
     replace(_flushed("ifupdown", "on probation"), name="ifupdown: addresses flushed, on probation"),
+    _opened("firewall: ufw without ssh", "--firewall"),
+    _opened("firewall: ufw without ssh", "--firewall=flush", leg="on probation", label=", flushed for a while"),
 )
 
 # The same fixes on other hosts and by other choices. `make test` spreads them over the suites.
@@ -180,6 +188,7 @@ VARIANTS = (
         before_boot=named_units,
         legs=("offline",),
     ),
+    _opened("firewall: nft without ssh", "--firewall"),
     _fixed_by("networkd: masked", "--networkd"),
     _fixed_by("netplan: networkd masked", "--networkd"),
     _flushed("ifupdown"),
