@@ -268,3 +268,10 @@ def test_no_text_makes_the_reader_fail() -> None:
 def test_both_families_are_told_apart() -> None:
     text = "#!/bin/sh\niptables-restore /etc/rules\nip6tables-restore /etc/six\n"
     assert {key[0] for key in policies(at_boot(rc_local(text, **{"/etc/six": V6})))} == {"ip", "ip6"}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("char", ["\f", "\v", "\r", "\x1c", "\x85", "\xa0", "\u2003", "\u2028", "\x00"])
+def test_white_space_that_is_none_to_a_shell_ends_nothing(char: str) -> None:
+    found = commands(f"{char}\niptables -P INPUT DROP\niptables{char}-F\n")
+    assert [one.words for one in found][:1] == [("-P", "INPUT", "DROP")]

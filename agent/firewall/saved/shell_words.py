@@ -74,7 +74,7 @@ class _Reader:
         out: list[str] = []
         while self._at < len(self._text):
             char = self._text[self._at]
-            if char.isspace() or char in _SINGLE:
+            if char in " \t" or char in _SINGLE:
                 break
             if char == "\\":
                 following = self._text[self._at + 1 : self._at + 2]
