@@ -57,10 +57,10 @@ class Path:
 def path(what: str, question: Question, ruleset: Ruleset, host: Host) -> Path:
     """A packet in, and its answer back; from anybody where the question names no sender."""
     if question.source is not None:
-        found = evaluate.inbound_and_back(ruleset, packet(question, host), host)
+        found = _settled(evaluate.inbound_and_back(ruleset, packet(question, host), host))
         return Path(what, question, answer([found]), found)
     asked = [packet(replace(question, source=source), host) for source in ANYBODY[question.family]]
-    results = [evaluate.inbound_and_back(ruleset, one, host) for one in asked]
+    results = [_settled(evaluate.inbound_and_back(ruleset, one, host)) for one in asked]
     of_all = answer(results)
     shown = next((one for one in results if one.verdict in BLOCKED), results[0])
     allowed = next((one for one in results if one.verdict is Verdict.ACCEPT), None)
@@ -83,6 +83,13 @@ def answer(results: Sequence[Result]) -> Answer:
     if doubts and all(_is_rated(one) for one in doubts):
         return Answer.RATED
     return Answer.UNKNOWN if doubts else Answer.SOME
+
+
+def _settled(result: Result) -> Result:
+    """Whether it is dropped or rejected may hang on what nobody knows: it is stopped all the same."""
+    if result.verdict is Verdict.UNKNOWN and result.possible and result.possible <= BLOCKED:
+        return replace(result, verdict=Verdict.DROP)
+    return result
 
 
 def _is_rated(result: Result) -> bool:

@@ -189,7 +189,7 @@ def _table_of(chains: Sequence[str]) -> str:
 
 def _managed(part: Part) -> tuple[Ruleset, Sequence[str]]:
     lines = [line.text for line in part.lines]
-    if part.kind is Kind.UFW and "inactive" in lines[0].lower():
+    if part.kind is Kind.UFW and re.search(r":\s+(?:in|ne)", lines[0].lower()):
         return Ruleset(), ("ufw is inactive: rules that others loaded are not shown",)
     digest = pasted_managers.ufw if part.kind is Kind.UFW else pasted_managers.firewalld
     found: list[Ruleset] = []

@@ -41,12 +41,23 @@ _NFT = re.compile(
     r"|(?:add|insert|create|delete|destroy|flush)\s+(?:table|chain|rule|set|map|element|ruleset)\b"
     r"|define\s+[\w.-]+\s*=|include\s+\")"
 )
-_UFW = re.compile(r"\s*Status:\s+(active|inactive)\s*$", re.IGNORECASE)
+_UFW = re.compile(
+    r"\s*(?:Status|Estado|Statut|Stato|Stav|Status firewalla):\s+"
+    r"(?:(?:in)?acti(?:ve|vo|f)|(?:in)?aktiv|(?:in)?attivo|(?:in)?ativo|neaktivn\S+|aktivn\S+)\s*$",
+    re.IGNORECASE,
+)
+_ZONE = re.compile(r"\s+(?:target|interfaces|icmp-block-inversion):")
+_STATUS = re.compile(r"\s*Table: (\w+)\s*$")  # of `service iptables status`
 _COMMAND = re.compile(
     r"\s*(?:sudo\s+(?:-\S+\s+)*)?(?:/\S*/|\$\{?\w+\}?\s)?\s*(?:ip6?tables(?:-legacy|-nft)?(?:-restore)?|nft|ipset)\s+(?!v\d)\S"
 )
 _CALLED = re.compile(r"\s*\$\{?\w*(?:IPT|ipt|IPTABLES|iptables|FW|NFT)\w*\}?\s+-")
 _SHEBANG = re.compile(r"#!\s*\S*/(?:env\s+)?(?:ba|da|a|k|z)?sh\b")
+# Lines of a shell script, and not of the prose around it.
+_SHELL = re.compile(
+    r"\s*(?:#|(?:sudo\s+(?:-\S+\s+)*)?(?:/\S*/)?(?:ip6?tables\S*|nft|ipset)\s|\$\{?\w+\}?\s+-|(?:export\s+)?\w+=\S*"
+    r"|(?:for|while)\s.*(?:;\s*do\b|$)|(?:do|done|fi|else|then|if\s.*)\b|-{1,2}\w|\w[^'\"]*\\$)"
+)
 _SIX = re.compile(r"ip6tables|rules\.v6|\bIPv6\b|ip6t|user6\.rules|before6\.rules", re.IGNORECASE)
 _FOUR = re.compile(r"iptables|rules\.v4|\bIPv4\b", re.IGNORECASE)
 OF_TABLE = re.compile(r"(?:-t|--table)[ =](\w+)")
@@ -73,7 +84,9 @@ class Part:
 
 def parts(lines: Sequence[Line]) -> list[Part]:
     if _is_script(lines):
-        return [Part(Kind.SCRIPT, lines=list(lines))]
+        whole = bool(_SHEBANG.match(next(line.text for line in lines if line.text.strip())))
+        kept = [line for line in lines if whole or _SHELL.match(line.text) or line.command]
+        return [Part(Kind.SCRIPT, lines=kept)]
     return [part for part in _Splitter().parts(lines) if part.lines]
 
 
@@ -129,7 +142,7 @@ class _Splitter:
             self._nft(line)
         elif _UFW.match(text):
             self._open(Kind.UFW, again=True).lines.append(line)
-        elif pasted_managers.is_zone(text) and re.match(r"\s+target:", after):
+        elif pasted_managers.is_zone(text) and _ZONE.match(after):
             self._open(Kind.FIREWALLD).lines.append(line)
         elif _RULE.match(text):
             self._open(Kind.RULES).lines.append(line)
@@ -160,7 +173,7 @@ class _Splitter:
             self._family = Family.IP6
         elif _FOUR.search(text):
             self._family = Family.IP
-        table = OF_TABLE.search(text)
+        table = OF_TABLE.search(text) or _STATUS.match(text)
         if table and table[1] in TABLES:
             self._table = table[1]
         elif _FOUR.search(text) or _SIX.search(text):
@@ -212,4 +225,4 @@ class _Splitter:
         self._depth = max(0, self._depth + bare.count("{") - bare.count("}"))
 
 
-_HEADING = re.compile(r"\s*(?:#|=|-{3,}|\*{2,}|IPv[46]|ip6?tables\b)")
+_HEADING = re.compile(r"\s*(?:#|=|-{3,}|\*{2,}|IPv[46]|ip6?tables\b|Table: \w)")

@@ -316,4 +316,36 @@ COMMIT
         "#!/bin/sh\niptables-restore < /etc/iptables.rules\n",
         said="/etc/iptables.rules",
     ),
+    Paste(
+        "commands in prose with an apostrophe",
+        BLOCKED,
+        "I don't see why it hangs. That's what I ran:\n\niptables -A INPUT -p tcp --dport 80 -j ACCEPT\niptables -P INPUT DROP\nIt's a VPS.\n",
+        "policy DROP",
+    ),
+    Paste(
+        "service iptables status",
+        BLOCKED,
+        "Table: nat\nChain PREROUTING (policy ACCEPT)\nnum  target     prot opt source               destination\n\n"
+        "Table: filter\nChain INPUT (policy DROP)\nnum  target     prot opt source               destination\n"
+        "1    REJECT     tcp  --  0.0.0.0/0            0.0.0.0/0           tcp dpt:22 reject-with icmp-port-unreachable\n\n"
+        "Chain FORWARD (policy ACCEPT)\nnum  target     prot opt source               destination\n",
+    ),
+    Paste(
+        "firewalld of CentOS 7",
+        OPEN,
+        ZONE.replace("  target: default\n  icmp-block-inversion: no\n", "")
+        .replace("SERVICES", "ssh")
+        .replace("public (active)", "public (default, active)"),
+    ),
+    Paste("ufw in Spanish", BLOCKED, UFW.replace("Status: active", "Estado: activo")),
+    Paste("ufw inactive, in Spanish", OPEN, "Estado: inactivo\n", said="ufw is inactive"),
+    Paste("-S -v", OPEN, RULES.replace("--dport 2222 -j", "--dport 22 -c 12 720 -j"), "--dport 22"),
+    Paste(
+        "a script fed by a here-document", BLOCKED, f"#!/bin/sh\niptables-restore <<EOF\n{NO_SSH}EOF\n", "policy DROP"
+    ),
+    Paste(
+        "nft with handles",
+        BLOCKED,
+        NFT.replace("input {", "input { # handle 1").replace("filter {", "filter { # handle 9", 1),
+    ),
 )
