@@ -6,6 +6,7 @@ newest first, and what a reader silently leaves out becomes "unchecked".
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,8 +16,10 @@ from typing import BinaryIO
 
 from agent.logs.boots import SIGN_KEYS, SIGNS_KEPT, of_journal
 from agent.logs.collect import KEEP, Collector
+from agent.logs.journal_entry import Raw
 from agent.logs.journal_file import JournalHeader, header
-from agent.logs.journal_readers import OwnJournalctl, Raw, Reading, read_by, read_entries
+from agent.logs.journal_readers import OwnJournalctl, Reading, read_by, read_entries
+from agent.logs.journald.journal_file import open_journal
 from agent.logs.lines import Hit, windows
 from agent.logs.model import Entry, Found, Hits, Match, Trust, Unchecked
 from agent.logs.plan import BOOT, Plan
@@ -112,7 +115,11 @@ def _files(target: Target, stack: ExitStack, unchecked: list[Unchecked]) -> Iter
         stack.enter_context(stream)
         found = header(stream)
         if isinstance(found, Unknown):
-            unchecked.append(Unchecked(path, f"can't be read: {found.reason}"))
+            if found.why is not Why.UNREADABLE or isinstance(open_journal(stream), Unknown):
+                unchecked.append(Unchecked(path, f"can't be read: {found.reason}"))
+                continue
+            found = JournalHeader(0, os.fstat(stream.fileno()).st_mtime, 0, True)
+            yield _File(path, stream, found)
         elif found.entries:
             yield _File(path, stream, found)
 
@@ -152,6 +159,7 @@ def _paths(target: Target, unchecked: list[Unchecked]) -> list[str]:
 class _Result:
     entries: int = 0
     silent: int = 0  # entries without a message that could be read
+    doubtful: int = 0  # entries of a damaged file of which something is lost
     matches: list[tuple[Match, str]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     problem: str = ""
@@ -203,6 +211,7 @@ def _read_through(
     try:
         for raw in reading.entries:
             result.entries += 1
+            result.doubtful += raw.doubtful
             boots.see(raw.boot, raw.time)
             if raw.message is None:
                 result.silent += 1
@@ -223,15 +232,19 @@ def _read_through(
     for key, value in collector.hits().items():
         result.counts[key] = value.count
         result.matches += [(match, found.get(match.entry.cursor, "")) for match in value.matches]
-    result.problem = stopped or _problem(file.header, result, reading.most)
+    result.problem = stopped or _problem(file.header, result, reading)
     return result
 
 
-def _problem(promised: JournalHeader, result: _Result, most: int) -> str:
+def _problem(promised: JournalHeader, result: _Result, reading: Reading) -> str:
     """What the reader did not say: fewer entries than the file's header counts, and no error."""
     share = f"{result.entries} of {promised.entries} entries could be read"
-    if most and result.entries == most < promised.entries:
-        return f"only its newest {most} entries were read, for want of systemd-python"
+    told = reading.problem()
+    if told:
+        doubtful = f", {result.doubtful} of them only in part" if result.doubtful else ""
+        return f"damaged ({told}): {share if promised.entries else f'{result.entries} entries were found'}{doubtful}"
+    if reading.most and result.entries == reading.most < promised.entries:
+        return f"only its newest {reading.most} entries were read, for want of systemd-python"
     if promised.missing:
         return f"cut short: {share}"
     # A crash may have counted one that it did not link.
@@ -279,7 +292,7 @@ def _entry(raw: Raw, message: bytes) -> Entry:
         # What the service manager says of a unit is as good as the unit's own word.
         unit = fields.get("UNIT", unit)
     return Entry(
-        "journal",
+        "journal (damaged)" if raw.doubtful else "journal",
         message.decode("utf-8", "replace"),
         cursor=raw.cursor,
         time=raw.time,

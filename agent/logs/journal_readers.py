@@ -1,4 +1,4 @@
-"""Entries of one open journal file, by systemd-python or by journalctl."""
+"""Entries of one open journal file: by our own reader, else by systemd-python or journalctl."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from agent.logs.journal_entry import FIELDS, Raw
+from agent.logs.journald.journal_file import open_journal
+from agent.logs.journald.layout import Feature
+from agent.logs.journald.payload import zstd_here
+from agent.logs.journald.reader import JournaldReader
 from agent.target import Output, Target
 from agent.unknown import Maybe, Unknown, Why
 
-FIELDS = ("_TRANSPORT", "_UID", "_PID", "_SYSTEMD_UNIT", "_COMM", "_EXE", "UNIT")
 LONGEST = 64 * 1024  # bytes of a field
 JOURNALCTL_ENTRIES = 40_000  # the newest; its output is held in memory
 JOURNALCTL_SECONDS = 60.0
@@ -20,25 +24,16 @@ JOURNALCTL_BYTES = 40 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Raw:
-    """One entry. ``message`` is None where the file holds none that can be read. ``fields`` is asked only
-    where the message may match, for a reader has to go back for them."""
-
-    message: bytes | None
-    ident: bytes  # SYSLOG_IDENTIFIER
-    time: float  # seconds since the epoch
-    boot: str  # 32 hexadecimal digits
-    cursor: str
-    fields: Callable[[], Mapping[str, str]]
-
-
-@dataclass(frozen=True)
 class Reading:
-    """A file's entries, oldest first; ``most`` where only so many of the newest are given. ``close`` it after."""
+    """A file's entries, oldest first; ``most`` where only so many of the newest are given. ``close`` it after.
+
+    ``problem`` says, once they were read, what was wrong with the file; "" where it is as journald wrote it, or
+    where the reader does not tell."""
 
     entries: Iterator[Raw]
     close: Callable[[], None]
     most: int = 0
+    problem: Callable[[], str] = lambda: ""
 
 
 # A journalctl that is not the machine's own: what it gives for a file, named by its path in the target, as
@@ -48,6 +43,11 @@ OwnJournalctl = Callable[[str], Maybe[Output]]
 
 def read_entries(target: Target, stream: BinaryIO) -> Maybe[Reading]:
     """Unknown when no reader can read the file at all. OSError may come while reading."""
+    by_ourselves = _ourselves(stream)
+    if not isinstance(by_ourselves, Unknown):
+        return by_ourselves
+    if by_ourselves.why is Why.UNREADABLE:
+        return by_ourselves
     by_library = _library(stream)
     if not isinstance(by_library, Unknown):
         return by_library
@@ -59,6 +59,17 @@ def read_entries(target: Target, stream: BinaryIO) -> Maybe[Reading]:
     if not by_library.absent:
         return by_library
     return Unknown("neither systemd-python nor journalctl is there to read it", Why.ABSENT)
+
+
+def _ourselves(stream: BinaryIO) -> Maybe[Reading]:
+    """ABSENT where the library is missing that decompresses what the file holds: libsystemd may have it."""
+    file = open_journal(stream)
+    if isinstance(file, Unknown):
+        return file
+    if file.header.features & Feature.ZSTD and not zstd_here():
+        return Unknown("no library for zstd", Why.ABSENT)
+    reader = JournaldReader(file)
+    return Reading(reader.entries(), lambda: None, problem=lambda: reader.problem)
 
 
 class _Reader(Protocol):

@@ -61,16 +61,24 @@ def search(root: Path) -> Found:
     return search_journal(open_target(str(root)), Plan([HOOK, RENAMED, FAILED]))[0]
 
 
-@pytest.fixture(params=["library", "journalctl"])
+LEFT_OUT = Unknown("left out", Why.ABSENT)
+
+
+@pytest.fixture(params=["ourselves", "library", "journalctl"])
 def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both readers give the same."""
+    """All three readers give the same."""
+    if request.param == "ourselves":
+        monkeypatch.setattr(journal_readers, "_library", lambda stream: LEFT_OUT)
+        monkeypatch.setattr(journal_readers, "_command", lambda *given: LEFT_OUT)
+        return
+    monkeypatch.setattr(journal_readers, "_ourselves", lambda stream: LEFT_OUT)
     if request.param == "library":
         pytest.importorskip("systemd.journal")
-        monkeypatch.setattr(journal_readers, "_command", lambda *given: Unknown("left out", Why.ABSENT))
+        monkeypatch.setattr(journal_readers, "_command", lambda *given: LEFT_OUT)
     else:
         if shutil.which("journalctl") is None:
             pytest.skip("journalctl is not installed")
-        monkeypatch.setattr(journal_readers, "_library", lambda stream: Unknown("left out", Why.ABSENT))
+        monkeypatch.setattr(journal_readers, "_library", lambda stream: LEFT_OUT)
 
 
 @pytest.mark.usefixtures("reader")
@@ -171,3 +179,19 @@ def test_a_journal_can_be_read_from_a_recording(tmp_path: Path) -> None:
     first = search_journal(target, Plan([HOOK]))
     assert first[0].hits["hook"].count == 2
     assert search_journal(replay(recording.dump()), Plan([HOOK])) == first
+
+
+@pytest.mark.parametrize("what", ["truncated", "no signature"])
+def test_what_a_damaged_journal_still_holds_is_found(tmp_path: Path, what: str) -> None:
+    """libsystemd gives nothing of such a file, and a host that died has one."""
+    said = record(1, SAID, **ROOT)
+    path = journal(tmp_path, said + "".join(record(n, f"line {n}", **ROOT) for n in range(2, 20000)))
+    damage(path, what)
+    if what == "truncated":
+        assert path.stat().st_size < 8 * 1024 * 1024
+    found = search(tmp_path)
+    assert found.hits["hook"].count == 1
+    assert found.hits["hook"].matches[0].entry.boot == 0
+    assert [item.why.partition(":")[0] for item in found.unchecked] == [
+        "damaged (it is cut short)" if what == "truncated" else "damaged (its header is damaged)"
+    ]

@@ -1,0 +1,1 @@
+"""journald's files, read by ourselves: also those that libsystemd gives up on."""
