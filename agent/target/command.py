@@ -50,12 +50,13 @@ def run(
     limit: int,
     input: bytes | None = None,
     environment: Mapping[str, str] | None = None,
+    heard: Callable[[bytes], None] | None = None,
 ) -> Maybe[Output]:
     """Run to the end or the deadline (seconds), keeping ``limit`` bytes of each stream.
 
     A command that says more is ended, and its output marked truncated. One that does not end in time is
     killed with all of its group: Unknown TIMEOUT. Not installed: Unknown ABSENT. Not allowed: DENIED.
-    ``environment`` is added to the fixed one.
+    ``environment`` is added to the fixed one. ``heard`` is given what comes on stdout as it comes.
     """
     argv = tuple(argv)
     line = shown(" ".join(argv))
@@ -67,7 +68,7 @@ def run(
         process = start(argv, program, input, environment)
     except (OSError, ValueError) as error:
         return not_started(line, error)
-    return collect(process, argv, started, timeout, limit, input)
+    return collect(process, argv, started, timeout, limit, input, heard=heard)
 
 
 def start(
@@ -105,10 +106,11 @@ def collect(
     limit: int,
     input: bytes | None = None,
     end: Callable[[subprocess.Popen[bytes]], None] | None = None,
+    heard: Callable[[bytes], None] | None = None,
 ) -> Maybe[Output]:
     """Give it ``input``, read what it says until it ends or is ended. ``end`` ends all that is left of it."""
     try:
-        reading = _Reading(process, limit, input)
+        reading = _Reading(process, limit, input, heard)
         in_time = reading.until(started + timeout)
     finally:  # also on Ctrl-C
         (end or end_group)(process)
@@ -137,10 +139,17 @@ def find(name: str) -> str | None:
 class _Reading:
     """Reads both streams as they come, so that neither a full pipe nor a silent one can hold the other up."""
 
-    def __init__(self, process: subprocess.Popen[bytes], limit: int, input: bytes | None) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        limit: int,
+        input: bytes | None,
+        heard: Callable[[bytes], None] | None,
+    ) -> None:
         self._process = process
         self._limit = limit
         self._input = memoryview(input or b"")
+        self._heard = heard
         self._kept: dict[int, bytearray] = {}
         self.truncated = False
         self._selector = selectors.DefaultSelector()
@@ -184,6 +193,8 @@ class _Reading:
         kept = self._kept[descriptor]
         room = self._limit - len(kept)
         kept += data[:room]
+        if self._heard is not None and kept is self.stdout:
+            self._heard(data[:room])
         if len(data) > room:
             self.truncated = True
 

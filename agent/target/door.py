@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 from agent.target import command, live, readers
@@ -136,11 +136,31 @@ class RootDoor:
             return unknown(path, error)
 
     def run(self, argv: Sequence[str], timeout: float, limit: int, input: bytes | None) -> Maybe[Output]:
+        return self._run(argv, timeout, limit, input)
+
+    def follow(
+        self,
+        argv: Sequence[str],
+        timeout: float,
+        limit: int,
+        input: bytes | None,
+        heard: Callable[[bytes], None],
+    ) -> Maybe[Output]:
+        return self._run(argv, timeout, limit, input, heard)
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        timeout: float,
+        limit: int,
+        input: bytes | None,
+        heard: Callable[[bytes], None] | None = None,
+    ) -> Maybe[Output]:
         if not self._live:
             refusal = readers.refusal(argv, self._name, self)
             if refusal:
                 return Unknown(f"{shown(' '.join(argv))}: {refusal}", Why.NOT_LIVE)
-        return command.run(argv, timeout, limit, input)
+        return command.run(argv, timeout, limit, input, heard=heard)
 
     def query(self, name: str, params: Mapping[str, str]) -> Maybe[Json]:
         return live.query(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from agent.unknown import Maybe, Unknown
 
@@ -103,4 +103,18 @@ class Door(Protocol):
     def query(self, name: str, params: Mapping[str, str]) -> Maybe[Json]: ...
 
 
-__all__ = ["Door", "Json", "Kind", "Mode", "Output", "Space", "Stat", "Unknown"]
+@runtime_checkable
+class FollowingDoor(Protocol):
+    """A door that tells what a command says while it runs."""
+
+    def follow(
+        self,
+        argv: Sequence[str],
+        timeout: float,
+        limit: int,
+        input: bytes | None,
+        heard: Callable[[bytes], None],
+    ) -> Maybe[Output]: ...
+
+
+__all__ = ["Door", "FollowingDoor", "Json", "Kind", "Mode", "Output", "Space", "Stat", "Unknown"]

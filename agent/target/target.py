@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from agent.target.model import Door, Json, Kind, Mode, Output, Space, Stat
+from agent.target.model import Door, FollowingDoor, Json, Kind, Mode, Output, Space, Stat
 from agent.unknown import Maybe, Unknown, Why
 
 _PIECE = 1024 * 1024  # bytes of one read
@@ -107,11 +107,20 @@ class Target:
         timeout: float = RUN_TIMEOUT,
         limit: int = RUN_LIMIT,
         input: bytes | None = None,
+        heard: Callable[[bytes], None] | None = None,
     ) -> Maybe[Output]:
         """Run a reading command on the live host: no shell, LC_ALL=C, fixed PATH, deadline in seconds,
         output cap in bytes, killed as a group. Not live: Unknown(NOT_LIVE), except for the few
-        readers that the door allows on an offline root. Not installed: Unknown(ABSENT)."""
-        return self.door.run(tuple(argv), timeout, limit, input)
+        readers that the door allows on an offline root. Not installed: Unknown(ABSENT). ``heard`` is given
+        what comes on stdout as it comes; by a door that can't, all of it at the end."""
+        if heard is None:
+            return self.door.run(tuple(argv), timeout, limit, input)
+        if isinstance(self.door, FollowingDoor):
+            return self.door.follow(tuple(argv), timeout, limit, input, heard)
+        output = self.door.run(tuple(argv), timeout, limit, input)
+        if not isinstance(output, Unknown):
+            heard(output.stdout.encode())
+        return output
 
     def query(self, name: str, **params: str) -> Maybe[Json]:
         """A record of the live system by a library (see agent/target/live.py for the names)."""
