@@ -14,7 +14,7 @@ from agent.report.harmless import harmless
 
 OK, FINDINGS, USAGE, COULD_NOT_LOOK = 0, 1, 2, 3
 INTERRUPTED = 130
-VERBS = ("scan", "rescue", "fix", "undo", "history", "confirm", "firewall", "rules")
+VERBS = ("scan", "rescue", "fix", "undo", "history", "confirm", "firewall", "mtr", "rules")
 
 EPILOG = """\
 Examples:
@@ -25,6 +25,7 @@ Examples:
   sudo agent fix --sendmail            repair it; every fix can be taken back:
   sudo agent undo                      takes the last one back
   sudo agent firewall                  does ssh get in, and which rule stops it
+  agent mtr report.txt                 what an MTR report means, what to do next
   agent scan --log console.txt         a log that was copied from somewhere
 
 Exit status of scan: 0 nothing wrong, 1 findings, 2 usage, 3 it could not look.
@@ -95,7 +96,7 @@ def _complain(error: AgentError) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    from agent.cli import confirm, firewall, fix, history, rescue, rules, scan, undo
+    from agent.cli import confirm, firewall, fix, history, mtr, rescue, rules, scan, undo
 
     top = argparse.ArgumentParser(
         prog="agent",
@@ -105,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"lish-agent {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (scan, rescue, fix, undo, history, confirm, firewall, rules):
+    for module in (scan, rescue, fix, undo, history, confirm, firewall, mtr, rules):
         verb = module.add_parser(verbs)
         verb.add_argument("--debug", action="store_true", help="show tracebacks")
     return top

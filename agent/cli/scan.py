@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agent.facts.facts import Facts
     from agent.logs.journal_readers import OwnJournalctl
     from agent.logs.model import Found, Unchecked
+    from agent.mtr.verdict import Judgement
     from agent.report.model import Scan, Subject
     from agent.report.terminal import Progress
     from agent.target import Target
@@ -41,6 +42,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> ar
         action="append",
         default=[],
         help="look only at this log ('-': standard input)",
+    )
+    parser.add_argument(
+        "--mtr", metavar="FILE", action="append", default=[], help="an MTR report of the path to this host (agent mtr)"
     )
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     parser.add_argument("--all", action="store_true", help="show all that was read, commands' output too")
@@ -70,7 +74,8 @@ def run(options: argparse.Namespace) -> int:
             _refuse_with_log(options)
             scan = scan_logs(options.log, rules, progress)
         else:
-            scan = _scan_target(options, rules, since, progress)
+            traces = _traces(options.mtr)  # before the scan, which takes seconds: a wrong name is told at once
+            scan = _with_traces(_scan_target(options, rules, since, progress), traces)
     if options.json:
         sys.stdout.write(json_report.render(scan))
     else:
@@ -80,12 +85,14 @@ def run(options: argparse.Namespace) -> int:
         for finding in scan.findings
         if finding.status is not Status.PAST and finding.severity is not Severity.INFO
     ]
-    if active:
+    if active or (scan.mtr and scan.verdict.state is VerdictState.DEGRADED):
         return FINDINGS
     return COULD_NOT_LOOK if scan.verdict.state is VerdictState.UNKNOWN and not options.log else OK
 
 
 def _refuse_with_log(options: argparse.Namespace) -> None:
+    if options.mtr:
+        raise UsageError("--log and --mtr exclude each other", "agent mtr FILE reads the report alone")
     for name in ("record", "replay"):
         if getattr(options, name):
             raise UsageError(f"--log and --{name} exclude each other", "--log looks at nothing but the log")
@@ -94,6 +101,25 @@ def _refuse_with_log(options: argparse.Namespace) -> None:
             "--log and --root exclude each other",
             "a scan of --root reads that disk's own logs; run the two one after the other",
         )
+
+
+def _traces(names: Sequence[str]) -> tuple[Judgement, ...]:
+    """The judged reports of --mtr."""
+    from agent.cli import mtr
+
+    return tuple(judgement for name in names for judgement in mtr.judge_all(mtr.read(name)))
+
+
+def _with_traces(scan: Scan, traces: tuple[Judgement, ...]) -> Scan:
+    """The scan with the path in mind."""
+    from dataclasses import replace
+
+    from agent.diagnosis.with_path import with_path
+
+    if not traces:
+        return scan
+    together = with_path(scan.verdict, scan.rungs, scan.findings, traces, scan.subject.hostname)
+    return replace(scan, verdict=together.verdict, rungs=together.rungs, mtr=traces, mtr_means=together.means)
 
 
 def _scan_target(options: argparse.Namespace, rules: Sequence[Rule], since: float | None, progress: Progress) -> Scan:

@@ -67,7 +67,16 @@ def document(scan: Scan) -> dict[str, object]:
         "unchecked": [{"what": plain(item.what), "why": plain(item.why)} for item in scan.unchecked],
         "interrupted": [waiting(change, subject.root) for change in scan.interrupted],
         "unconfirmed": [waiting(change, subject.root) for change in scan.unconfirmed],
+        "mtr": _mtr(scan),
     }
+
+
+def _mtr(scan: Scan) -> dict[str, object] | None:
+    from agent.report import mtr_json
+
+    if not scan.mtr:
+        return None
+    return {"means": _or_null(scan.mtr_means), "reports": [mtr_json.judgement(each) for each in scan.mtr]}
 
 
 def _finding(finding: Finding, offer: Offer | None) -> dict[str, object]:

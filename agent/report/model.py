@@ -10,6 +10,7 @@ from agent.facts.diagnostics import Diagnostic
 from agent.facts.distro import Distro
 from agent.fixes.offers import Offers
 from agent.logs.model import Unchecked
+from agent.mtr.verdict import Judgement
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,5 @@ class Scan:
     offers: Offers = field(default_factory=Offers)  # the fixes that the findings prove
     interrupted: tuple[Change, ...] = ()  # earlier fixes that somebody's death left half done
     unconfirmed: tuple[Change, ...] = ()  # on probation: undone by themselves unless confirmed
+    mtr: tuple[Judgement, ...] = ()  # the reports of --mtr
+    mtr_means: str = ""  # how these and the host fit together

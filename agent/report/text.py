@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from agent.diagnosis.model import Evidence, Finding, LayerState, Severity, Status, VerdictState
 from agent.fixes.offers import Offer, invocation
 from agent.logs.model import Unchecked
+from agent.report import mtr
 from agent.report.changes import unconfirmed, unfinished
 from agent.report.harmless import cut, harmless_lines
 from agent.report.model import Scan
@@ -47,7 +48,13 @@ def answer(scan: Scan, style: Style) -> list[str]:
         lines += _cause(cause, scan.offers.of(cause), style)
     elif scan.verdict.next:
         lines += labelled("Next", scan.verdict.next, style)
-    return lines
+    return lines + _path(scan, style)
+
+
+def _path(scan: Scan, style: Style) -> list[str]:
+    """What the MTR reports say, and how that fits."""
+    told = [mtr.headline(judgement) for judgement in scan.mtr]
+    return labelled("MTR", [*told, scan.mtr_means] if scan.mtr_means else told, style)
 
 
 def rest(scan: Scan, style: Style) -> list[str]:
@@ -56,6 +63,8 @@ def rest(scan: Scan, style: Style) -> list[str]:
     if not style.everything:
         others = [finding for finding in others if finding.severity is not Severity.INFO]
     lines: list[str] = []
+    for judgement in scan.mtr:
+        lines += ["", *mtr.judgement(judgement, style)]
     if others:
         lines += ["", style.paint("Other findings", BOLD)]
         for finding in others:

@@ -1,0 +1,1 @@
+"""MTR reports: reading any, judging them, comparing two, making one."""
