@@ -1,0 +1,1 @@
+"""Secrets taken out of texts before anybody else sees them."""

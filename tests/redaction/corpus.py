@@ -1,0 +1,102 @@
+# ruff: noqa: E501
+"""Texts as hosts have them, with planted secrets between « and »; and look-alikes that must stay."""
+
+from __future__ import annotations
+
+import base64
+
+PEM_BODY = "\n".join("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ" + f"{number:013d}a" for number in range(6))
+PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{PEM_BODY}\n-----END RSA PRIVATE KEY-----"
+PACKED = base64.b64encode(PEM.encode()).decode()
+
+PLANTED: tuple[tuple[str, str], ...] = (
+    # -- files of /etc
+    ("/etc/shadow", "root:«$y$j9T$abcdefgh1234$ZxYwVuTsRqPoNmLkJiHgFeDcBa0987654321»:19700:0:99999:7:::\ndaemon:*:19700:0:99999:7:::"),
+    ("/etc/shadow", "old:«aBcDeFgHiJkLm»:19700:0:99999:7:::"),
+    ("/etc/gshadow", "wheel:«$6$saltsalt$hashhashhashhash»:root:alice"),
+    ("/etc/wpa_supplicant/wpa_supplicant.conf", 'network={\n  ssid="cafe"\n  psk="«correct horse battery»"\n  #psk="«plain text psk»"\n  psk=«0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef»\n  password=hash:«8846f7eaee8fb117ad06bdd830b7586c»\n  private_key_passwd="«keyfilepw12»"\n}'),
+    ("/etc/netplan/50.yaml", 'network:\n  wifis:\n    wlan0:\n      access-points:\n        "cafe":\n          password: "«wifi-secret-9»"\n          auth:\n            key-management: eap\n            password: «eapSecret77»\n'),
+    ("/etc/NetworkManager/system-connections/a.nmconnection", "[wifi-security]\nkey-mgmt=wpa-psk\npsk=«nmSecretPsk1»\n\n[802-1x]\nidentity=alice\npassword=«nmPeap22»\nprivate-key-password=«pkpw33333»\n\n[vpn-secrets]\npassword=«vpnpw4444»\n[wireguard]\nprivate-key=«aGVsbG9oZWxsb2hlbGxvaGVsbG9oZWxsb2hlbGxvMTI=»\n[wireguard-peer.x]\npreshared-key=«cHNrcHNrcHNrcHNrcHNrcHNrcHNrcHNrcHNrcHNrMTI=»"),
+    ("/etc/wireguard/wg0.conf", "[Interface]\nPrivateKey = «eUVsbG9oZWxsb2hlbGxvaGVsbG9oZWxsb2hlbGxvMTI=»\n[Peer]\nPublicKey = stayWXYZpublicpublicpublicpublicpublicMTI=\nPresharedKey = «dUVsbG9oZWxsb2hlbGxvaGVsbG9oZWxsb2hlbGxvMTI=»"),
+    ("/etc/network/interfaces", "iface wlan0 inet dhcp\n    wpa-ssid cafe\n    wpa-psk «ifupPsk1234»\n    wireless-key «s:wepkey12345»\n    wireless-key1 «1234567890»\n"),
+    ("/etc/ppp/chap-secrets", '# client server secret\nalice * "«chapSecret1»" *\n"bob" isp «papsecret2» 10.0.0.2'),
+    ("/etc/ipsec.secrets", '%any : PSK "«ipsec psk 1»"\n10.0.0.1 10.0.0.2 : PSK «0sAbCdEfGhIjKl»\nalice : EAP "«eapvpn99»"'),
+    ("/etc/swanctl/swanctl.conf", 'secrets {\n  ike-1 {\n    secret = "«swanSecret1»"\n  }\n}'),
+    ("/etc/keepalived/keepalived.conf", "  authentication {\n    auth_type PASS\n    auth_pass «vrrp1234»\n  }"),
+    ("/etc/snmp/snmpd.conf", 'rocommunity «r0c0mmun1ty» 10.0.0.0/8\nrwcommunity6 «rwSecretC»\ncom2sec local localhost «c0m2s3c»\ncreateUser bob SHA "«snmpAuthPw»" AES «snmpPrivPw»'),
+    ("/etc/frr/frr.conf", " neighbor 192.0.2.1 password «bgpSecret1»\n ip ospf message-digest-key 1 md5 «ospfKey99»\n  key-string «ripKeyStr»\npassword «frrVtyPw»\nenable password «frrEnable»"),
+    ("/etc/bind/rndc.key", 'key "rndc-key" {\n\talgorithm hmac-sha256;\n\tsecret "«dG9wc2VjcmV0dG9wc2VjcmV0»";\n};'),
+    ("/etc/mysql/debian.cnf", "[client]\nuser     = debian-sys-maint\npassword = «myDebPw12»\n"),
+    ("/root/.my.cnf", '[client]\npassword="«my#quoted pw»"'),
+    ("/root/.pgpass", "localhost:5432:*:postgres:«pgSecret1»"),
+    ("/root/.netrc", "machine api.example.com login alice password «netrcPw77»"),
+    ("/etc/redis/redis.conf", "requirepass «redisPw11»\nmasterauth «redisMaster»"),
+    ("/boot/grub/grub.cfg", "password_pbkdf2 root «grub.pbkdf2.sha512.10000.ABCDEF0123456789ABCDEF.0123456789ABCDEF0123456789»\npassword admin «grubPlain1»"),
+    ("/etc/cloud/cloud.cfg.d/user-data", "#cloud-config\npassword: «cloudPw12»\nchpasswd:\n  list: |\n    root:«rootCloud9»\n    alice:«aliceCloud»\n  expire: false\nusers:\n  - name: bob\n    passwd: «$6$rounds=4096$abc$defdefdefdefdef»\n    plain_text_passwd: '«plainBob12»'\n"),
+    ("/etc/app.yaml", "database:\n  password: |\n    «blockSecret1»\n    «blockSecret2»\n  host: db1\nother: fine\n"),
+    ("/etc/app.yaml", "api_tokens:\n  - «listTok111»\n  - «listTok222»\nhost: h"),
+    ("/etc/environment", 'DB_PASSWORD=«envPw123»\nexport AWS_SECRET_ACCESS_KEY="«wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY»"\nLINODE_TOKEN=«0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef»\nMYSQL_PWD=«mysqlPwd1»'),
+    ("/etc/app.env", "LONG_SECRET=«first-part-of-it»\\\n«second-part-of-it»\nNEXT=1"),
+    ("/etc/app.json", '{"user": "a", "password": "«jsonPw123»", "api_key":"«jsonKey456»", "nested": "{\\"token\\": \\"«escTok789»\\"}"}'),
+    ("/etc/sudoers.d/x", "# curl -u admin:«curlPw123» https://x.example\n"),
+    ("/etc/cron.d/backup", "0 1 * * * root mysqldump -ubackup -p«dumpPw123» --all-databases\n0 2 * * * root PGPASSWORD=«pgEnvPw1» pg_dump x\n0 3 * * * root sshpass -p '«sshPassPw»' ssh h"),
+    ("/etc/fstab", "//nas/share /mnt cifs user=alice,password=«cifsPw12»,uid=1000 0 0"),
+    ("/etc/systemd/system/a.service", "[Service]\nEnvironment=API_TOKEN=«unitTok12»\nSetCredential=db:«credPw123»\nExecStart=/usr/bin/app --password «argPw1234» --db postgres://u:«urlPw1234»@db/x"),
+    ("/etc/openvpn/ta.key", "-----BEGIN OpenVPN Static key V1-----\n«e685bdaf659a25a200e2b9e39e51ff03»\n«0fc72cf1ce07232bd8b2be5e6c670143»\n-----END OpenVPN Static key V1-----"),
+    ("/etc/ssl/private/x.pem", "a line\n«" + PEM.replace("\n", "»\n«") + "»\nbehind"),
+    ("/etc/ssl/cut.pem", "«" + "»\n«".join(PEM_BODY.split("\n")[2:]) + "»\n-----END RSA PRIVATE KEY-----\nbehind"),
+    ("/etc/ssl/open.pem", "before\n-----BEGIN PRIVATE KEY-----\n«" + "»\n«".join(PEM_BODY.split("\n")) + "»\n"),
+    ("/etc/k8s.yaml", "data:\n  tls.key: «" + PACKED + "»\n"),
+    ("/etc/app.json", '{"key": "«' + PEM.replace("\n", "\\n") + '»"}'),
+    ("/etc/age.txt", "«AGE-SECRET-KEY-1QYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQ»"),
+    # -- logs
+    ("journal", "app[1]: connecting to amqp://svc:«amqpPw12»@mq.example:5672"),
+    ("journal", 'nginx: "GET /cb?code=1&access_token=«qTok12345»&x=1 HTTP/1.1"'),
+    ("journal", "Authorization: Basic «YWxpY2U6cGFzc3dvcmQ=»"),
+    ("journal", 'header {"authorization": "Bearer «abc.def.ghi-jkl_mno»"}'),
+    ("journal", "Cookie: session=«s3ss10nid»; csrftoken=«csrf1234»"),
+    ("journal", "Set-Cookie: sid=«c00k1eval»; Path=/"),
+    ("journal", "sudo: alice : COMMAND=/usr/bin/mysql -u root -p«sudoMyPw1» db"),
+    ("journal", "token=«eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N»"),
+    ("journal", "git: pushing with «ghp_abcdefghijklmnopqrstuvwxyz0123456789» failed"),
+    ("journal", "slack «xoxb-123456789012-abcdefghijkl» stripe «sk_live_abcdefghijklmnop» npm «npm_abcdefghijklmnopqrstuvwxyz0123456789»"),
+    ("journal", "gitlab «glpat-abcdefghij0123456789» google «AIzaSyA1234567890abcdefghijklmnopqrstuvw» aws «AKIAIOSFODNN7EXAMPLE»"),
+    ("journal", "otp: «otpauth://totp/Example:alice?secret=JBSWY3DPEHPK3PXP»"),
+    ("journal", "CREATE USER 'a'@'%' IDENTIFIED BY '«sqlPw1234»'"),
+    # -- outputs of commands
+    ("ps aux", "root 1 0.0 /usr/bin/vault server -token=«vaultTok1» --secret «argSecret»\nroot 2 curl --user bob:«psCurl12» http://x"),
+    ("env", "SMTP_PASS=«smtpPw12»\nAPP_KEY_PASSPHRASE=«phrase123»"),
+    ("docker inspect x", '            "Env": [\n                "POSTGRES_PASSWORD=«dockPw123»",\n                "PATH=/usr/bin"\n            ]'),
+    ("ip xfrm state", "src 192.0.2.1 dst 192.0.2.2\n\tauth-trunc hmac(sha256) «0x0123456789abcdef0123» 128\n\tenc cbc(aes) «0xfedcba9876543210»"),
+    ("nmcli -s connection show x", "802-11-wireless-security.psk:           «nmcliPsk1»"),
+    ("iptables-save", '-A INPUT -m comment --comment "api_token=«cmtTok123»" -j ACCEPT'),
+    ("cat /etc/dovecot/users", "alice:{SHA512-CRYPT}«$6$abcdefgh$abcdefghijklmnop»:1000:1000\nbob:«{SSHA}abcdefghijklmnopqrstuvwx»"),
+)  # fmt: skip
+
+STAYS: tuple[tuple[str, str], ...] = (
+    ("/etc/ssh/sshd_config", "PasswordAuthentication no\nPermitRootLogin prohibit-password\nKbdInteractiveAuthentication no"),
+    ("/etc/nsswitch.conf", "passwd:         files systemd\nshadow:         files\npasswd: compat"),
+    ("/etc/pam.d/common-password", "password\trequisite\t\tpam_pwquality.so retry=3\npassword [success=1 default=ignore] pam_unix.so obscure use_authtok yescrypt\npassword required pam_permit.so"),
+    ("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/sh"),
+    ("/etc/group", "wheel:x:10:alice,bob"),
+    ("/etc/shadow", "daemon:*:19700:0:99999:7:::\nlocked:!:19700::::::"),
+    ("journal", "sshd[1]: Failed password for root from 203.0.113.7 port 4711 ssh2\nsshd[1]: Accepted publickey for a from 192.0.2.1 port 1 ssh2: ED25519 SHA256:abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"),
+    ("journal", "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.7 user=root"),
+    ("journal", "systemd[1]: Started systemd-ask-password-wall.path - Forward Password Requests to Wall Directory Watch."),
+    ("journal", "Started cockpit-session.service; session 4 of user alice; New session 5"),
+    ("/etc/fstab", "UUID=0a3407de-014b-458b-b5c1-848e92a327a3 / ext4 errors=remount-ro 0 1\n//nas/x /m cifs credentials=/root/.smb 0 0"),
+    ("ip link", "link/ether f2:3c:91:ab:cd:ef brd ff:ff:ff:ff:ff:ff"),
+    ("/etc/login.defs", "PASS_MAX_DAYS\t99999\nPASS_MIN_DAYS\t0\nPASS_WARN_AGE\t7\nENCRYPT_METHOD YESCRYPT"),
+    ("/etc/x.conf", "ssl_certificate_key /etc/ssl/private/x.pem\ntoken_ttl=3600\npassword_file=/run/secrets/x\nsecret_name=db-pw\ntls_key_file: /etc/k.pem"),
+    ("/etc/apt/sources.list", "deb [signed-by=/usr/share/keyrings/x.gpg] https://deb.example/debian bookworm main"),
+    ("/root/.ssh/authorized_keys", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIabcdefghijklmnopqrstuvwxyzABCDEFGH alice@laptop"),
+    ("/etc/ssl/cert.pem", "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBaMQswCQYDVQQGEwJJ\n-----END CERTIFICATE-----"),
+    ("dpkg -l", "ii  libpam-passwdqc  2.0.3  amd64  PAM module for password strength\nii  libsecret-1-0  0.20"),
+    ("journal", "kernel: Key type asymmetric registered\nkernel: random: crng init done\nkernel: audit: key=(null)"),
+    ("/etc/apt/preferences.d/x", "Package: *\nPin: origin deb.example\nPin-Priority: 600"),
+    ("journal", "only the basic instrumentation is on; the bearer authentication failed"),
+    ("git log", "commit 3d5f430a923a47b8d43914aa0b1c2d3e4f5a6b7c8"),
+    ("journal", "Invalid token at line 3; unexpected keyword; press any key: [y/n]"),
+    ("iptables-save", "-A f2b-sshd -s 203.0.113.9/32 -j REJECT --reject-with icmp-port-unreachable"),
+    ("ps", "root 99 /sbin/agetty -o -p -- \\u --keep-baud 115200,57600 ttyS0 vt220"),
+)  # fmt: skip
