@@ -20,7 +20,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 # System libraries for the journal reader, and what the tests boot and break.
 LIBRARIES := python3 python3-venv python3-dev gcc pkg-config libsystemd-dev
 TOOLS := systemd-container debootstrap iproute2 strace procps kmod xz-utils zstd bzip2 busybox-static \
-	systemd-journal-remote mtr-tiny iptables nftables ipset e2fsprogs xfsprogs btrfs-progs fdisk
+	systemd-journal-remote mtr-tiny chromium chromium-driver iptables nftables ipset e2fsprogs xfsprogs btrfs-progs fdisk
 MACHINES := qemu-system-x86 qemu-utils squashfs-tools xorriso openssh-client openssl
 
 .PHONY: scan test test-crash test-vm venv venv-test libraries tools lint bench bench-firewall lab clean

@@ -14,7 +14,7 @@ from agent.report.harmless import harmless
 
 OK, FINDINGS, USAGE, COULD_NOT_LOOK = 0, 1, 2, 3
 INTERRUPTED = 130
-VERBS = ("scan", "rescue", "fix", "undo", "history", "confirm", "firewall", "mtr", "rules")
+VERBS = ("scan", "rescue", "fix", "undo", "history", "confirm", "firewall", "mtr", "ticket", "rules")
 
 EPILOG = """\
 Examples:
@@ -26,6 +26,7 @@ Examples:
   sudo agent undo                      takes the last one back
   sudo agent firewall                  does ssh get in, and which rule stops it
   agent mtr report.txt                 what an MTR report means, what to do next
+  sudo agent ticket                    all that support asks for, without secrets
   agent scan --log console.txt         a log that was copied from somewhere
 
 Exit status of scan: 0 nothing wrong, 1 findings, 2 usage, 3 it could not look.
@@ -96,7 +97,7 @@ def _complain(error: AgentError) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    from agent.cli import confirm, firewall, fix, history, mtr, rescue, rules, scan, undo
+    from agent.cli import confirm, firewall, fix, history, mtr, rescue, rules, scan, ticket, undo
 
     top = argparse.ArgumentParser(
         prog="agent",
@@ -106,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"lish-agent {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (scan, rescue, fix, undo, history, confirm, firewall, mtr, rules):
+    for module in (scan, rescue, fix, undo, history, confirm, firewall, mtr, ticket, rules):
         verb = module.add_parser(verbs)
         verb.add_argument("--debug", action="store_true", help="show tracebacks")
     return top

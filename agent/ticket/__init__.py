@@ -1,0 +1,1 @@
+"""The support ticket: what goes in, as text, JSON, a page, an archive."""
