@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from agent.firewall.nft.text import parse, read
 from agent.unknown import Unknown
 from tests.firewall.test_nft_listing import MORE, SERVER
+from tests.growth import grows_with_its_input
 
 
 def rules(text: str, **given: Any) -> list[dict[str, Any]]:
@@ -294,13 +294,7 @@ SHAPES: dict[str, Callable[[int], str]] = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_time_grows_with_the_text(shape: str) -> None:
-    def seconds(size: int) -> float:
-        start = time.process_time()
-        parse(SHAPES[shape](size))
-        return time.process_time() - start
-
-    seconds(100)
-    assert seconds(16_000) < 40 * seconds(1_000) + 0.5  # 16 times the text; 256 times if it were quadratic
+    assert grows_with_its_input(lambda size: parse(SHAPES[shape](size)), 1_000, 16_000)
 
 
 def test_variables_that_multiply_come_to_an_end() -> None:

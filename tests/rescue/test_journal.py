@@ -92,6 +92,7 @@ def test_the_disks_own_journalctl_reads_what_this_systems_readers_refuse(
 def test_a_library_that_leaves_the_file_out_without_a_word_is_not_believed(
     host: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(journal_readers, "_ourselves", lambda stream: Unknown("no library for zstd", Why.ABSENT))
     monkeypatch.setattr(journal_readers, "_library", lambda stream: Reading(iter(()), lambda: None))
     assert "0 of 2 entries could be read" in found(host, asked=False).unchecked[0].why
     read = found(host)
