@@ -118,7 +118,8 @@ def _with_traces(scan: Scan, traces: tuple[Judgement, ...]) -> Scan:
 
     if not traces:
         return scan
-    together = with_path(scan.verdict, scan.rungs, scan.findings, traces, scan.subject.hostname)
+    subject = scan.subject
+    together = with_path(scan.verdict, scan.rungs, scan.findings, traces, subject.hostname, subject.addresses)
     return replace(scan, verdict=together.verdict, rungs=together.rungs, mtr=traces, mtr_means=together.means)
 
 
@@ -241,6 +242,7 @@ def _limits(target: Target) -> Iterator[Unchecked]:
 
 
 def _subject(facts: Facts, diagnostics: str) -> Subject:
+    from agent.facts.public_addresses import public_addresses
     from agent.report.model import Subject
     from agent.unknown import Unknown
 
@@ -255,6 +257,7 @@ def _subject(facts: Facts, diagnostics: str) -> Subject:
         manager=main.value if main else "",
         init="" if facts.init.value == "unknown" else facts.init.value,
         kernel="" if isinstance(facts.kernel, Unknown) else facts.kernel,
+        addresses=public_addresses(facts),
     )
 
 

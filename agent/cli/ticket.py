@@ -129,21 +129,21 @@ def _given(options: argparse.Namespace) -> list[Trace]:
     """Those that files hold."""
     found = [
         trace
-        for title, names in ((OUTSIDE, options.mtr), (INSIDE, options.reverse))
+        for from_here, names in ((False, options.mtr), (True, options.reverse))
         for name in names
-        for trace in _read(name, title)
+        for trace in _read(name, from_here)
     ]
     if len(found) > MOST:
         raise UsageError(f"{len(found)} reports are too many for a ticket", f"give the newest {MOST} at most")
     return found
 
 
-def _read(name: str, title: str) -> Iterator[Trace]:
+def _read(name: str, from_here: bool) -> Iterator[Trace]:
     from agent.cli import mtr
     from agent.ticket.model import Trace
 
     for judgement in mtr.judge_all(mtr.read(name)):
-        yield Trace(title, judgement)
+        yield Trace(INSIDE if from_here else OUTSIDE, judgement, from_here)
 
 
 def _made(address: str, target: Target, progress: Callable[[str], None]) -> Iterator[Trace]:
@@ -154,7 +154,7 @@ def _made(address: str, target: Target, progress: Callable[[str], None]) -> Iter
 
     if not target.live:
         raise UsageError("--run needs the running host", "make it there, and give it with --reverse FILE")
-    yield Trace(INSIDE, judge(make(target, Request(address), progress), address))
+    yield Trace(INSIDE, judge(make(target, Request(address), progress), address), from_here=True)
 
 
 # -- where it is written

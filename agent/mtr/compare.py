@@ -199,7 +199,7 @@ def directions(forward: Judgement, reverse: Judgement) -> Directions:
         summary, advice = _one_sided(forward, reverse)
     else:
         summary = _both_bad(forward, reverse)
-        advice = ("Open a support ticket with both reports (agent ticket writes it)", next_steps.RESCUE)
+        advice = (f"Open a support ticket with both reports{next_steps.BY_US}", next_steps.RESCUE)
     return Directions(forward, reverse, summary, tuple(reasons), advice)
 
 

@@ -6,7 +6,8 @@ from agent.mtr.path import Path
 from agent.mtr.verdict import Side, Verdict
 
 BOTH = "Collect MTRs in both directions with 100 cycles (agent mtr --advice prints the commands)"
-TICKET = f"{BOTH} and open a support ticket with them (agent ticket writes it)"
+BY_US = " (agent ticket writes it)"
+TICKET = f"{BOTH} and open a support ticket with them{BY_US}"
 RESCUE = (
     "Boot the server into rescue mode and run the same MTR again: if it is fine there, the configuration on the disk"
     " is at fault (agent mtr --compare NORMAL RESCUE)"
@@ -51,5 +52,5 @@ def _no_route(path: Path) -> tuple[str, ...]:
         "On the computer that ran mtr, look at its address and default route: ip addr; ip route; then ping the gateway",
         "If that computer is the server: agent scan, at the Lish console",
         "If it is right there and the gateway still does not answer: rescue mode; if that has no network either, open a"
-        " support ticket (agent ticket writes it)",
+        f" support ticket{BY_US}",
     )

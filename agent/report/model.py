@@ -27,6 +27,7 @@ class Subject:
     init: str
     kernel: str
     logs: tuple[str, ...] = ()  # --log files, when only these were looked at
+    addresses: tuple[str, ...] = ()  # by which the world can reach it
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def document(judged: Judged) -> dict[str, object]:
         "agent": {"version": __version__},
         "reports": [{"file": _text(name), **judgement(each)} for name, each in judged.judgements],
         "comparison": None if judged.comparison is None else _comparison(judged.comparison),
-        "directions": None if judged.directions is None else _directions(judged.directions),
+        "directions": None if judged.directions is None else directions(judged.directions),
         "unread": [
             {"file": _text(name), "line": each.line, "text": plain(each.text), "why": plain(each.why)}
             for name, each in judged.unread
@@ -94,7 +94,8 @@ def _comparison(found: Comparison) -> dict[str, object]:
     }
 
 
-def _directions(found: Directions) -> dict[str, object]:
+def directions(found: Directions) -> dict[str, object]:
+    """What both directions say together."""
     return {
         "summary": plain(found.summary),
         "reasons": [plain(text) for text in found.reasons],

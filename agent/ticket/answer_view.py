@@ -49,7 +49,7 @@ def answer(ticket: Ticket) -> Element:
         parts += evidence(cause.evidence[:EVIDENCES])
         parts += cure(cause, scan)
         parts += _since(ticket, cause)
-    parts += _paths(ticket.traces, scan.mtr_means)
+    parts += _paths(ticket)
     return element("section", parts, class_=f"card answer {verdict.state.value}", aria_labelledby="answer")
 
 
@@ -175,8 +175,9 @@ def _note(text: str, command: str) -> Element:
     return element("p", mark("warning"), " ", text, " ", element("code", short(command, 600)), class_="note")
 
 
-def _paths(traces: Sequence[Trace], means: str) -> Iterator[Element]:
+def _paths(ticket: Ticket) -> Iterator[Element]:
     """What the reports of mtr say, a line each, and how that fits what was found on the host."""
+    traces = ticket.traces
     if not traces:
         return
     yield element("p", "Network path", class_="label")
@@ -187,8 +188,10 @@ def _paths(traces: Sequence[Trace], means: str) -> Iterator[Element]:
     if len(traces) > PATHS:
         items.append(left_out(f"{len(traces) - PATHS} more reports", "li"))
     yield element("ul", items, class_="before")
-    if means:
-        yield element("p", short(means, 1000))
+    if ticket.scan.mtr_means:
+        yield element("p", short(ticket.scan.mtr_means, 1000))
+    if ticket.directions is not None:
+        yield element("p", short(f"Both ways: {ticket.directions.summary}", 1000))
 
 
 def _since(ticket: Ticket, cause: Finding | None) -> Iterator[Element]:

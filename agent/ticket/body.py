@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from agent.change.model import Change, ChangeState
 from agent.diagnosis.model import Evidence, Finding, LayerState, Severity, Status, VerdictState
 from agent.facts.diagnostics import Diagnostic
-from agent.mtr import printing
+from agent.mtr import next_steps, printing
 from agent.mtr.verdict import Judgement
 from agent.report import mtr
 from agent.report.harmless import harmless_lines
@@ -179,6 +179,8 @@ def _traces(ticket: Ticket) -> Iterator[str]:
         return
     if ticket.scan.mtr_means:
         yield from _paragraphs([ticket.scan.mtr_means])
+    if ticket.directions is not None:
+        yield from _paragraphs([f"Both ways: {ticket.directions.summary}"])
     for trace in ticket.traces:
         yield ""
         yield from _paragraphs([f"{trace.title[:1].upper()}{trace.title[1:]}: {mtr.headline(trace.judgement)}"])
@@ -190,7 +192,7 @@ def _judged(judgement: Judgement) -> Iterator[str]:
     told = (
         ("Why", judgement.reasons),
         ("Note", judgement.notes),
-        ("Next", judgement.advice),
+        ("Next", [step.replace(next_steps.BY_US, "") for step in judgement.advice]),
         ("But", (judgement.ambiguity,) if judgement.ambiguity else ()),
     )
     for label, texts in told:

@@ -13,6 +13,7 @@ from agent.diagnosis.happenings import what_changed
 from agent.diagnosis.with_path import with_path
 from agent.facts.facts import Facts
 from agent.logs.model import Found, Unchecked
+from agent.mtr.compare import Directions, directions
 from agent.report.model import Scan
 from agent.ticket import log_lines
 from agent.ticket.attachments import collect
@@ -63,6 +64,7 @@ def gather(
         timeline=events,
         traces=tuple(traces),
         attachments=_fitting(attachments),
+        directions=_directions(traces),
     )
 
 
@@ -70,9 +72,18 @@ def _with_traces(scan: Scan, traces: Sequence[Trace]) -> Scan:
     """The verdict with what the reports say of the path."""
     if not traces:
         return scan
-    judgements = [trace.judgement for trace in traces]
-    together = with_path(scan.verdict, scan.rungs, scan.findings, judgements, scan.subject.hostname)
+    every = [trace.judgement for trace in traces]
+    ours = [trace.judgement for trace in traces if trace.from_here]
+    subject = scan.subject
+    together = with_path(scan.verdict, scan.rungs, scan.findings, every, subject.hostname, subject.addresses, ours)
     return replace(scan, verdict=together.verdict, rungs=together.rungs, mtr_means=together.means)
+
+
+def _directions(traces: Sequence[Trace]) -> Directions | None:
+    """The first report of either direction, together."""
+    there = next((trace.judgement for trace in traces if not trace.from_here), None)
+    back = next((trace.judgement for trace in traces if trace.from_here), None)
+    return None if there is None or back is None else directions(there, back)
 
 
 def _changes(facts: Facts) -> tuple[tuple[Unchecked, ...], tuple[Change, ...]]:

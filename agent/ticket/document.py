@@ -38,6 +38,7 @@ def document(ticket: Ticket) -> dict[str, object]:
         "changes": [change_json.change(change, place) for change in ticket.changes],
         "timeline": [_event(event) for event in ticket.timeline],
         "mtr": [_trace(trace) for trace in ticket.traces],
+        "directions": None if ticket.directions is None else mtr_json.directions(ticket.directions),
         "files": [
             {"path": plain(one.path), "source": plain(one.source), "characters": len(one.text)}
             for one in ticket.attachments
@@ -57,4 +58,4 @@ def _event(event: Event) -> dict[str, object]:
 
 
 def _trace(trace: Trace) -> dict[str, object]:
-    return {"title": plain(trace.title), **mtr_json.judgement(trace.judgement)}
+    return {"title": plain(trace.title), "from_here": trace.from_here, **mtr_json.judgement(trace.judgement)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from agent.change.model import Change
+from agent.mtr.compare import Directions
 from agent.mtr.verdict import Judgement
 from agent.redaction.model import Removed
 from agent.report.model import Scan
@@ -34,10 +35,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Trace:
-    """A report of mtr in the ticket: where it was made ("from outside", "from this host"), and what it says."""
+    """A report of mtr in the ticket: where it was made, in words and as a fact, and what it says."""
 
-    title: str
+    title: str  # "from outside", "from this host"
     judgement: Judgement
+    from_here: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,4 @@ class Ticket:
     attachments: tuple[Attachment, ...]
     removed: tuple[Removed, ...] = ()
     addresses_redacted: bool = False
+    directions: Directions | None = None  # what a report to this host and one from it say together

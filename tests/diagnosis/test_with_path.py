@@ -39,7 +39,7 @@ def finding(identity: str, layer: Layer, severity: Severity) -> Finding:
 
 
 def together(*reports: Report, verdict: Verdict = HEALTHY, found: tuple[Finding, ...] = ()) -> Together:
-    return with_path(verdict, RUNGS, found, [judge(report) for report in reports], "web1")
+    return with_path(verdict, RUNGS, found, [judge(report) for report in reports], "web1", [GOAL])
 
 
 def test_without_reports_nothing_changes() -> None:
@@ -48,7 +48,13 @@ def test_without_reports_nothing_changes() -> None:
 
 def test_a_fine_path_leaves_the_verdict_and_says_so() -> None:
     seen = together(FINE)
-    assert seen.verdict == HEALTHY and "path is fine" in seen.means
+    assert seen.verdict == HEALTHY and seen.means.startswith("The path is fine, and so is this host")
+
+
+def test_a_fine_path_puts_the_fault_on_a_broken_host() -> None:
+    cause = finding("cause", Layer.SSH, Severity.CRITICAL)
+    broken = Verdict(VerdictState.BROKEN, Layer.SSH, cause, "broken", ())
+    assert together(FINE, verdict=broken, found=(cause,)).means == "The path is fine: the fault is on this host"
 
 
 def test_a_fine_host_behind_a_broken_path_is_degraded() -> None:
@@ -93,3 +99,37 @@ def test_a_name_that_did_not_resolve_marks_dns() -> None:
 def test_a_report_that_did_not_leave_another_computer_says_nothing_here() -> None:
     seen = together(replace(NOTHING, source="laptop"))
     assert seen.verdict == HEALTHY and "laptop" in seen.means
+
+
+ELSEWHERE = "192.0.2.77"
+
+
+def test_a_report_between_others_says_nothing_here() -> None:
+    seen = together(made(*WAY, *("192.0.2.1", "192.0.2.2") * 2, destination=ELSEWHERE, source="laptop"))
+    assert seen.verdict == HEALTHY and "from laptop to 192.0.2.77: neither is this host" in seen.means
+    seen = together(made(*WAY, f"{ELSEWHERE} 30"))
+    assert seen.verdict == HEALTHY and "which is none of this host's addresses" in seen.means
+
+
+def test_a_report_from_here_is_of_the_way_out() -> None:
+    seen = together(
+        made(*WAY, *("198.51.100.9", "198.51.100.10") * 2, destination=ELSEWHERE, source="web1.example.com")
+    )
+    assert seen.verdict.state is VerdictState.DEGRADED
+    assert "the path from it to 192.0.2.77 is not" in seen.verdict.summary
+    assert together(made(*WAY, "???", destination=ELSEWHERE, source=GOAL)).means.startswith(
+        "This host is fine, the path"
+    )
+
+
+def test_a_name_that_may_be_this_host_is_said_with_an_if() -> None:
+    assert together(made(*WAY, "???", destination="www.example.org")).means.startswith(
+        "If www.example.org is this host"
+    )
+    assert not together(made(*WAY, "???", destination="web1.example.org")).means.startswith("If")
+
+
+def test_of_several_reports_those_of_this_host_count() -> None:
+    other = made(*WAY, *("192.0.2.1", "192.0.2.2") * 2, destination=ELSEWHERE)
+    assert together(other, FINE).verdict == HEALTHY
+    assert together(other, LOOP).verdict.state is VerdictState.DEGRADED

@@ -106,4 +106,4 @@ def healthy() -> Trace:
         0.0,
         "All 100 packets arrived.",
     )
-    return Trace("From rescue mode", judgement)
+    return Trace("From rescue mode", judgement, from_here=True)

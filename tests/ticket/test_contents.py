@@ -8,7 +8,7 @@ from agent.cli.scan import examined
 from agent.diagnosis.loader import load
 from agent.diagnosis.model import Evidence
 from agent.facts.facts import Facts
-from agent.ticket import attachments, how_to
+from agent.ticket import archive, attachments, body, how_to
 from agent.ticket.contents import ROOM, gather
 from agent.ticket.model import Attachment, Ticket, Trace
 from tests.ticket import sample_traces, samples
@@ -115,3 +115,31 @@ def test_nothing_of_a_virtual_host_is_read_but_through_its_target() -> None:
     ticket = gathered({})
     assert [one for one in ticket.attachments if one.path.startswith(("config/", "firewall/", "logs/"))] == []
     assert isinstance(ticket.attachments[0], Attachment)
+
+
+def test_both_directions_are_said_together() -> None:
+    ticket = gathered(HOST, (sample_traces.losing(), sample_traces.healthy()))
+    assert ticket.directions is not None
+    assert "Both ways: Only the report there loses packets." in body.render(ticket)
+    assert gathered(HOST, (sample_traces.losing(),)).directions is None
+    assert "agent ticket" not in body.render(ticket)
+
+
+def test_a_ticket_stays_small_enough_for_a_mail() -> None:
+    """Whatever the host holds: huge files, a flood in the log, reports of 250 hops."""
+    noise = "".join(f"# {number} {hash(str(number))}\n" for number in range(100_000))
+    line = "Nov 23 18:59:00 web1 ifup[311]: run-parts: /etc/network/if-up.d/sendmail exited with return code 1 {}\n"
+    files: dict[str, Node] = {
+        **HOST,
+        "/etc/hosts": noise,
+        "/etc/iptables/rules.v4": noise,
+        "/etc/network/interfaces.d/more": noise,
+        "/var/log/syslog": "".join(line.format(number) for number in range(100_000)),
+    }
+    long = sample_traces.losing()
+    report = long.judgement.report
+    hops = tuple(replace(report.hops[0], number=number) for number in range(1, 251))
+    long = replace(long, judgement=replace(long.judgement, report=replace(report, hops=hops)))
+    packed = archive.pack(gathered(files, (long,) * 8), addresses=False)
+    assert sum(len(member.data) for member in packed.members) < 20_000_000
+    assert len(packed.data) < 5_000_000
