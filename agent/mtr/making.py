@@ -6,7 +6,6 @@ import re
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from agent.errors import AgentError, CannotLook
 from agent.mtr import probe
@@ -20,7 +19,7 @@ from agent.unknown import Unknown
 SLACK = 30.0  # seconds that a program may take beyond what its cycles need
 _STREAMS = (0, 93)  # the first mtr whose --raw tells each probe that it sends, and that has a grace time
 _VERSION = re.compile(r"mtr (\d+)\.(\d+)")
-_EVENT = re.compile(r"([xhpd]) (\d{1,3}) (\S{1,255})(?: \d+)?")
+_EVENT = re.compile(r"([xhp]) (\d{1,3}) (\S{1,255})(?: \d+)?")
 
 
 def make(target: Target, request: Request, progress: Callable[[str], None]) -> Report:
@@ -56,11 +55,6 @@ def own(request: Request, destination: Destination, progress: Callable[[str], No
     """The report of our own probe."""
     started = started or time.strftime("%Y-%m-%dT%H:%M:%S%z")
     done = probe.run(request, destination, progress)
-    if request.dns:
-        for address in done.tally.addresses:
-            with suppress(OSError):
-                name = socket.getnameinfo((address, 0), socket.NI_NAMEREQD)[0]
-                done.tally.name(address, name)
     return _report(request, destination, started, () if done.error else done.tally.rows(), done.error)
 
 
@@ -94,7 +88,7 @@ def _options(request: Request, destination: Destination) -> tuple[str, ...]:
 
     words = ["-6" if destination.family == socket.AF_INET6 else "-4", "-c", str(request.count)]
     words += ["-m", str(request.hops), "-i", f"{request.interval:g}"]
-    words += [] if request.dns else ["-n"]
+    words.append("-n")  # DNS may be what is broken
     words += ["-T", "-P", str(request.port or TCP_PORT)] if request.tcp else []
     return tuple(words)
 
@@ -127,8 +121,6 @@ class _Events:
             self.tally.sent(hop)
         elif kind == "h":
             self.tally.heard(hop, value)
-        elif kind == "d":
-            self.tally.name_last(hop, value)
         elif value.isdecimal():
             self.tally.answered(hop, int(value) / 1000)
 

@@ -23,8 +23,7 @@ _EXAMPLE = "for example 203.0.113.10, 2001:db8::10 or www.example.org"
 class Request:
     """A report to make: ``count`` cycles, one each ``interval`` seconds, at most ``hops`` far.
 
-    ``tcp`` with connections to ``port`` instead of ping. ``dns``: ask for the routers' names too. ``grace``: seconds
-    to wait for the last answers.
+    ``tcp`` with connections to ``port`` instead of ping. ``grace``: seconds to wait for the last answers.
     """
 
     address: str
@@ -32,7 +31,6 @@ class Request:
     tcp: bool = False
     port: int | None = None
     interval: float = 1.0
-    dns: bool = False
     hops: int = 30
     grace: float = 5.0
 

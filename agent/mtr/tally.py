@@ -15,7 +15,6 @@ class Count:
     sent: int = 0
     received: int = 0
     routers: dict[str, None] = field(default_factory=dict)  # the latest to answer last
-    names: dict[str, str] = field(default_factory=dict)
     final: bool = False  # whoever answered last is the destination, or said that it can't be reached
     last: float = 0.0
     best: float = math.inf
@@ -70,27 +69,11 @@ class Tally:
         count.routers[address] = None
         count.final = final or address == self._destination
 
-    def name(self, address: str, name: str) -> None:
-        for count in self._counts.values():
-            if address in count.routers:
-                count.names[address] = name
-
-    def name_last(self, hop: int, name: str) -> None:
-        """Whoever answered there last is called so."""
-        count = self._count(hop)
-        if count.routers:
-            count.names[next(reversed(count.routers))] = name
-
     def end(self) -> None:
         """Ended early: the latest probe of a hop may be on its way still, and is not lost."""
         for count in self._counts.values():
             if count.cycle == self._cycle and count.sent > count.received and count.sent > 1:
                 count.sent -= 1
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """All that answered."""
-        return tuple({address: None for count in self._counts.values() for address in count.routers})
 
     def answered(self, hop: int, milliseconds: float) -> None:
         self._count(hop).note(milliseconds)
@@ -140,20 +123,11 @@ class Tally:
 
     def _row(self, number: int) -> Hop:
         count = self._counts.get(number, Count())
+        routers = tuple(Router(address=one) for one in reversed(count.routers))
         if not count.received:
-            routers = tuple(Router(count.names.get(one, ""), one) for one in reversed(count.routers))
             return Hop(number, routers, 100.0, count.sent, 0.0, 0.0, 0.0, 0.0, 0.0)
-        return Hop(
-            number,
-            tuple(Router(count.names.get(one, ""), one) for one in reversed(count.routers)),
-            count.loss,
-            count.sent,
-            count.last,
-            count.average,
-            count.best,
-            count.worst,
-            count.deviation,
-        )
+        times = (count.last, count.average, count.best, count.worst, count.deviation)
+        return Hop(number, routers, count.loss, count.sent, *times)
 
     @property
     def lost(self) -> float:

@@ -154,3 +154,32 @@ def test_the_complaint_of_mtr_is_the_error(monkeypatch: pytest.MonkeyPatch) -> N
     target = mtr_says(argv, "", "mtr: Failure to start mtr-packet: Invalid argument\n", 1)
     report = making.make(target, Request("203.0.113.10", 2), quiet)
     assert (report.hops, report.error) == ((), "Failure to start mtr-packet: Invalid argument")
+
+
+OLD = ("mtr", "-r", "-4", "-c", "2", "-m", "30", "-i", "1", "-n", "--", "203.0.113.10")
+
+
+def old_mtr(said: str, complaint: str = "", exit: int = 0) -> Target:
+    """A version whose --raw does not tell what it sends."""
+    return virtual({}, mode=Mode.LIVE, runs={VERSION: "mtr 0.86\n", OLD: Output(OLD, exit, said, complaint, 0.1)})
+
+
+def test_the_text_report_of_an_old_mtr_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "unroutable", lambda destination: "")
+    said = (
+        "Start: Mon Nov 23 12:00:00 2026\n"
+        "HOST: web1                        Loss%   Snt   Last   Avg  Best  Wrst StDev\n"
+        "  1.|-- 192.0.2.1                  0.0%     2    1.0   1.0   1.0   1.0   0.0\n"
+        "  2.|-- 203.0.113.10              50.0%     2    2.5   2.5   2.5   2.5   0.0\n"
+    )
+    report = making.make(old_mtr(said), Request("203.0.113.10", 2), quiet)
+    assert [(hop.router, hop.sent, hop.loss) for hop in report.hops] == [
+        ("192.0.2.1", 2, 0.0),
+        ("203.0.113.10", 2, 50.0),
+    ]
+
+
+def test_the_complaint_of_an_old_mtr_is_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "unroutable", lambda destination: "")
+    report = making.make(old_mtr("", "mtr: unable to get raw sockets.\n", 1), Request("203.0.113.10", 2), quiet)
+    assert (report.hops, report.error) == ((), "unable to get raw sockets.")

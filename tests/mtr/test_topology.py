@@ -13,16 +13,17 @@ from contextlib import closing
 
 import pytest
 
-from agent.mtr import making
+from agent.mtr import making, printing
 from agent.mtr.judge import judge
 from agent.mtr.model import Report
 from agent.mtr.probe import Run
 from agent.mtr.probe_icmp import IcmpProber
 from agent.mtr.reading import read
 from agent.mtr.request import Request, resolve, unroutable
+from agent.mtr.verdict import Verdict
 from agent.target.detect import open_target
-from tests.mtr.topology.line import HOPS4, HOPS6, Line, line
-from tests.mtr.topology.scenarios import SCENARIOS, Scenario
+from tests.mtr.topology.line import BESIDE4, HOPS4, HOPS6, Line, line
+from tests.mtr.topology.scenarios import ONE_WAY, SCENARIOS, TWO_WAYS, Scenario
 
 NEEDED = ("ip", "iptables", "ip6tables", "mtr")
 
@@ -89,6 +90,20 @@ def test_a_report_shows_the_true_hops_and_gets_the_true_verdict(
     report = made(asked(broken))
     assert hops(report) == broken.hops
     assert judge(report, broken.address).verdict is broken.verdict
+
+
+@pytest.mark.parametrize("made", [by_mtr, by_our_own], ids=["mtr", "own"])
+def test_two_ways_are_two_routers_of_one_hop(routers: Line, made: Callable[[Request], Report]) -> None:
+    routers.do(TWO_WAYS)
+    try:
+        report = made(Request(HOPS4[-1], 20, tcp=True, port=22, interval=0.1, grace=0.4))
+    finally:
+        routers.do(ONE_WAY)
+    assert len(report.hops) == len(HOPS4)
+    assert {router.address for router in report.hops[2].routers} == {HOPS4[2], BESIDE4[1].partition("/")[0]}
+    assert judge(report, HOPS4[-1]).verdict is Verdict.HEALTHY
+    again = read("printed", printing.text(report).encode()).reports[0]
+    assert set(again.hops[2].routers) == set(report.hops[2].routers)
 
 
 @pytest.mark.parametrize(

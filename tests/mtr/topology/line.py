@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +23,8 @@ LINKS4 = (
     ("198.51.100.13/30", "198.51.100.14/30"),
     ("203.0.113.1/24", "203.0.113.10/24"),
 )
+# A second link between R2 and R3: no route uses it, until one is made.
+BESIDE4 = ("198.51.100.17/30", "198.51.100.18/30")
 LINKS6 = tuple((f"2001:db8:{at}::1/64", f"2001:db8:{at}::2/64") for at in range(1, 6))
 HOPS4 = tuple(right.partition("/")[0] for _, right in LINKS4)
 HOPS6 = tuple(right.partition("/")[0] for _, right in LINKS6)
@@ -101,9 +101,9 @@ class Line:
 def line() -> Iterator[Line]:
     """Build it. This thread stays in S until the end."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    folder = tempfile.mkdtemp(prefix="mtr-line-")
+    lock = os.memfd_create("lock")
     before = os.environ.get("XTABLES_LOCKFILE")
-    os.environ["XTABLES_LOCKFILE"] = str(Path(folder) / "lock")
+    os.environ["XTABLES_LOCKFILE"] = f"/proc/{os.getpid()}/fd/{lock}"
     namespaces: dict[str, int] = {}
     try:
         for node in NODES:
@@ -112,35 +112,43 @@ def line() -> Iterator[Line]:
         _connect(made)
         for at, node in enumerate(NODES):
             _configure(made, at, node)
+        for node, name, address in (("R2", "right2", BESIDE4[0]), ("R3", "left2", BESIDE4[1])):
+            with made.at(node):
+                run("ip", "addr", "add", address, "dev", name)
+                run("ip", "link", "set", name, "up")
         _enter(namespaces["S"])
         yield made
     finally:
         _enter(home)
-        for descriptor in (home, *namespaces.values()):
+        for descriptor in (home, lock, *namespaces.values()):
             os.close(descriptor)
         os.environ.pop("XTABLES_LOCKFILE")
         if before is not None:
             os.environ["XTABLES_LOCKFILE"] = before
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _connect(made: Line) -> None:
     """A pair of veth for each link: "right" at its left end, "left" at its right end."""
     for left, right in zip(NODES, NODES[1:]):
-        reader, writer = os.pipe()
-        child = os.fork()
-        if not child:  # a process in the right namespace, for ip(8) to name
-            os.close(writer)
-            os._exit(_wait_in(made.namespaces[right], reader))
-        os.close(reader)
-        try:
-            with made.at(left):
-                run("ip", "link", "add", "right", "type", "veth", "peer", "name", "new")
-                _until_in(child, made.namespaces[right])
-                run("ip", "link", "set", "new", "netns", str(child), "name", "left")
-        finally:
-            os.close(writer)
-            os.waitpid(child, 0)
+        _pair(made, left, right, ("right", "left"))
+    _pair(made, "R2", "R3", ("right2", "left2"))
+
+
+def _pair(made: Line, left: str, right: str, names: tuple[str, str]) -> None:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:  # a process in the right namespace, for ip(8) to name
+        os.close(writer)
+        os._exit(_wait_in(made.namespaces[right], reader))
+    os.close(reader)
+    try:
+        with made.at(left):
+            run("ip", "link", "add", names[0], "type", "veth", "peer", "name", "new")
+            _until_in(child, made.namespaces[right])
+            run("ip", "link", "set", "new", "netns", str(child), "name", names[1])
+    finally:
+        os.close(writer)
+        os.waitpid(child, 0)
 
 
 def _wait_in(namespace: int, reader: int) -> int:

@@ -132,4 +132,24 @@ SCENARIOS = (
         Verdict.UNRESPONSIVE_TO_END,
         port=99,
     ),
+    Scenario("closed port, IPv6", (), HOPS6, Verdict.HEALTHY, address=HOPS6[-1], port=99),
+    Scenario(
+        "filtered port, IPv6",
+        (("D", "ip6tables -w -A INPUT -p tcp --dport 99 -j DROP"),),
+        (*HOPS6[:4], SILENT),
+        Verdict.UNRESPONSIVE_TO_END,
+        address=HOPS6[-1],
+        port=99,
+    ),
+)
+
+# Two equal ways from R2 to R3, chosen by the ports; R3 answers with the address at which it was asked.
+TWO_WAYS = (
+    ("R2", "net/ipv4/fib_multipath_hash_policy=1"),
+    ("R2", "ip route replace default nexthop via 198.51.100.10 nexthop via 198.51.100.18"),
+    ("R3", "net/ipv4/icmp_errors_use_inbound_ifaddr=1"),
+)
+ONE_WAY = (
+    ("R2", "ip route replace default via 198.51.100.10"),
+    ("R3", "net/ipv4/icmp_errors_use_inbound_ifaddr=0"),
 )
