@@ -3,6 +3,7 @@
 # make test-crash   every fix killed at, and failing at, each call that changes something (DEATHS=3: of --firewall
 #                   every third)
 # make bench-firewall   the model of rule-sets against this kernel, 200,000 packets
+# make fuzz   inputs that grow by the branches they take: make fuzz SECONDS=600 FUZZ="mtr journal"
 # make lab    boot real hosts: make lab SUITES="bullseye forky"
 # make test-vm     whole machines in QEMU: broken, repaired from rescue mode, reached again: make test-vm VM=quick
 PYTHON ?= python3
@@ -12,6 +13,8 @@ REAL_PAIRS ?= 40000
 VM ?= all
 LAB_DIR ?= $(CURDIR)/.lab
 DEATHS ?= 1
+SECONDS ?= 60
+FUZZ ?=
 
 BIN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
@@ -23,7 +26,7 @@ TOOLS := systemd-container debootstrap iproute2 strace procps kmod xz-utils zstd
 	systemd-journal-remote mtr-tiny chromium chromium-driver iptables nftables ipset e2fsprogs xfsprogs btrfs-progs fdisk
 MACHINES := qemu-system-x86 qemu-utils squashfs-tools xorriso openssh-client openssl
 
-.PHONY: scan test test-crash test-vm venv venv-test libraries tools lint bench bench-firewall lab clean
+.PHONY: scan test test-crash test-vm venv venv-test libraries tools lint bench bench-firewall fuzz lab clean
 
 scan: venv
 	@$(SUDO) $(BIN)/python -m agent scan; status=$$?; [ $$status -le 1 ] || exit $$status
@@ -74,10 +77,14 @@ bench-firewall: tools venv-test
 	$(BIN)/python -m tests.firewall.kernel --pairs $(PAIRS) $(if $(SEED),--seed $(SEED))
 	$(BIN)/python -m tests.firewall.kernel.real_run --pairs $(REAL_PAIRS) $(if $(SEED),--seed $(SEED))
 
+fuzz: venv-test
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz $(FUZZ) --seconds $(SECONDS)
+
 lab: tools venv-test
 	LAB_DIR='$(LAB_DIR)' $(BIN)/python -m tests.lab --suites '$(SUITES)'
 
 clean:
 	-[ ! -d '$(LAB_DIR)' ] || LAB_DIR='$(LAB_DIR)' $(BIN)/python -m tests.lab --clean
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
+	rm -rf .venv .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -24,6 +24,12 @@ ARRIVING = (  # their last hop is the destination
 )
 UNREACHABLE = (Layer.BOOT, Layer.LINK, Layer.NAME, Layer.MANAGER, Layer.ADDRESS, Layer.ROUTE, Layer.FIREWALL)
 
+FINE = {  # what a fine path means for a host
+    VerdictState.HEALTHY: "The path is fine, and so is this host. What still does not work: look at Cloud Firewall, and"
+    " at the program itself",
+    VerdictState.UNKNOWN: "The path is fine: what does not work is on this host, or in Cloud Firewall",
+}
+
 
 class Way(Enum):
     """Which path a report is of."""
@@ -64,10 +70,7 @@ def with_path(
         return Together(verdict, tuple(rungs), means)
     bad = [(judgement, way) for judgement, way in ours if not judgement.verdict.harmless]
     if not bad:
-        healthy = verdict.state is VerdictState.HEALTHY
-        means = "The path is fine, and so is this host" if healthy else "The path is fine: the fault is on this host"
-        rest = ". What still does not work: look at Cloud Firewall, and at the program itself" if healthy else ""
-        return Together(verdict, tuple(rungs), f"{means}{rest}")
+        return Together(verdict, tuple(rungs), FINE.get(verdict.state, "The path is fine: the fault is on this host"))
     worst, way = bad[0]
     if worst.verdict is PathVerdict.NO_ROUTE:
         return _no_route(verdict, rungs, worst, "" if way is Way.FROM else hostname)

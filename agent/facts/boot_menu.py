@@ -97,7 +97,7 @@ def _preset(target: Target, source: str, text: str) -> str:
 
 def _shifted(entry: MenuEntry, count: int) -> MenuEntry:
     """An entry of grub.cfg whose numbers come after those of the specification's entries."""
-    if not entry.names or not entry.names[0][0].isdigit():
+    if not entry.names or not entry.names[0][0].isdecimal():
         return entry
     first = (str(int(entry.names[0][0]) + count), *entry.names[0][1:])
     return replace(entry, names=(first, *entry.names[1:]))
@@ -201,7 +201,7 @@ def _specified(target: Target) -> tuple[MenuEntry, ...]:
 def _version_key(text: str) -> tuple[object, ...]:
     """Sorts 5.14.0-70 after 5.14.0-9, and rescue entries (version 0-rescue-...) last."""
     pieces = re.findall(r"\d+|[a-z]+", text.lower())[:40]
-    return tuple((1, int(piece[:18]), "") if piece.isdigit() else (0, 0, piece) for piece in pieces)
+    return tuple((1, int(piece[:18]), "") if piece.isdecimal() else (0, 0, piece) for piece in pieces)
 
 
 def _environment(target: Target) -> dict[str, str]:

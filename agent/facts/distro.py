@@ -45,7 +45,7 @@ class Distro:
         """The version as numbers, () when it has none: (18, 4) for Ubuntu 18.04."""
         numbers = []
         for part in self.version.split("."):
-            if not (part.isascii() and part.isdigit() and len(part) < 12):
+            if not (part.isascii() and part.isdecimal() and len(part) < 12):
                 break
             numbers.append(int(part))
         return tuple(numbers)

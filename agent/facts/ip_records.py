@@ -89,7 +89,7 @@ def guessed_kind(name: str, link_type: str, peer: str = "") -> str:
         return "veth"
     for prefix, kind in _KINDS:
         rest = name[len(prefix) :]
-        if name.startswith(prefix) and (not rest or rest[0].isdigit() or prefix[-1] == "-"):
+        if name.startswith(prefix) and (not rest or rest[0].isdecimal() or prefix[-1] == "-"):
             return kind
     if peer and peer != "NONE":
         return "vlan" if "." in name or name.startswith("vlan") else "veth"

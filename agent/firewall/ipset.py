@@ -59,7 +59,7 @@ def read(text: str, services: Mapping[str, int] = SERVICES) -> Ruleset:
             family,
             tuple(members[name]),
             incomplete.get(name, ""),
-            timeout=float(options["timeout"]) if options.get("timeout", "").isdigit() else None,
+            timeout=float(options["timeout"]) if options.get("timeout", "").isdecimal() else None,
         )
         for name, (kind, family, options) in made.items()
     }
@@ -95,7 +95,7 @@ def _elements(kind: str, entry: str, rest: list[str], options: Mapping[str, str]
     for part, text in zip(kinds, texts):
         key += _part(part, text, options, setting, bitmap=kind.startswith("bitmap:"))
     at = rest.index("timeout") + 1 if "timeout" in rest else 0
-    expires = float(rest[at]) if 0 < at < len(rest) and rest[at].isdigit() and rest[at] != "0" else None
+    expires = float(rest[at]) if 0 < at < len(rest) and rest[at].isdecimal() and rest[at] != "0" else None
     return [Element(tuple(key), "nomatch" in rest, expires=expires)]
 
 

@@ -104,7 +104,7 @@ def parse(line: str) -> Header:
     prefixed = PREFIXED.match(line)
     if prefixed:
         line = line[prefixed.end() :]
-    elif line[:1].isdigit():
+    elif line[:1].isdecimal():
         line = GREP.sub("", line, count=1)
     structured = STRUCTURED.match(line)
     if structured and _month(structured):

@@ -302,7 +302,7 @@ def _entry(raw: Raw, message: bytes) -> Entry:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else None
 
 
 def _merge(matches: list[tuple[Match, str]], counts: dict[str, int], order: dict[str, int]) -> dict[str, Hits]:

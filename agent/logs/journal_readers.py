@@ -218,7 +218,7 @@ def _recorded(record: Mapping[str, object]) -> Raw:
     return Raw(
         _bytes(record.get("MESSAGE")),
         _bytes(record.get("SYSLOG_IDENTIFIER")) or b"",
-        int(stamp) / 1e6 if stamp.isascii() and stamp.isdigit() and len(stamp) < 20 else 0.0,
+        int(stamp) / 1e6 if stamp.isascii() and stamp.isdecimal() and len(stamp) < 20 else 0.0,
         str(record.get("_BOOT_ID", "")),
         str(record.get("__CURSOR", "")),
         lambda: {name: value.decode("utf-8", "replace") for name, value in values.items()},

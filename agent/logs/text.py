@@ -66,10 +66,10 @@ def files(target: Target, unchecked: list[Unchecked]) -> Iterator[list[LogFile]]
 def _age(turn: str | None) -> tuple[int, str]:
     if turn is None:
         return (0, "")
-    if turn.isdigit() and len(turn) < 6:
+    if turn.isdecimal() and len(turn) < 6:
         return (1 + int(turn), "")
     # Dates: the latest first, each digit turned round.
-    return (1, "".join(chr(ord("z") - int(char)) if char.isdigit() else char for char in turn))
+    return (1, "".join(chr(ord("z") - int(char)) if char.isdecimal() else char for char in turn))
 
 
 def search_texts(

@@ -52,7 +52,7 @@ class RawReader:
             hop.addresses.append(words[0])
         elif match["kind"] == "d" and hop.addresses:
             hop.names[hop.addresses[-1]] = words[0]
-        elif match["kind"] == "p" and words[0].isdigit() and len(words[0]) < 13:
+        elif match["kind"] == "p" and words[0].isdecimal() and len(words[0]) < 13:
             hop.times.append(int(words[0]) / 1000)
         elif match["kind"] == "m" and len(hop.labels) < 64:
             hop.labels.append(" ".join(words))

@@ -11,11 +11,12 @@ from typing import Callable
 from agent.errors import UsageError
 from agent.mtr import csv_report, json_report, raw_report, winmtr, xml_report
 from agent.mtr.cleaning import Line, decoded, lines, unmarked
-from agent.mtr.model import Form, Reading, Report, Unread
+from agent.mtr.model import Form, Hop, Reading, Report, Unread
 from agent.mtr.prompt import Command, command
 from agent.mtr.text_report import TextReader
 
 MOST_UNREAD = 200
+FARTHEST = 255  # hops: the largest time to live
 _OTHERS = (
     (re.compile(r"^\s*traceroute6? to \S+.{0,80}hops max|^Tracing route to |^\s*tracepath\b", re.M), "a traceroute"),
     (re.compile(r"^PING \S+ .{0,60}bytes|^Pinging \S+ .{0,60}with \d+ bytes|^--- \S+ ping statistics", re.M), "a ping"),
@@ -43,9 +44,23 @@ def read(name: str, data: bytes) -> Reading:
         reports.append(Report(Form.CSV, (), destination=told.destinations[0], protocol=told.protocol, line=at))
     if not reports:
         raise _nothing(name, text, unread)
+    reports = [_in_order(report, unread) for report in reports]
     reports.sort(key=lambda report: report.line)
     unread.sort(key=lambda item: item.line)
     return Reading(name, tuple(reports), tuple(unread[:MOST_UNREAD]))
+
+
+def _in_order(report: Report, unread: list[Unread]) -> Report:
+    """Without the hops that no path can have, such as one behind a farther one: what they mean nobody knows."""
+    kept: list[Hop] = []
+    for hop in report.hops:
+        last = kept[-1].number if kept else 0
+        if not last < hop.number <= FARTHEST:
+            why = f"it stands behind hop {last}" if 0 < hop.number <= last else f"no packet goes {hop.number} hops far"
+            unread.append(Unread(report.line, f"hop {hop.number}: {hop.router}"[:200], why))
+        else:
+            kept.append(hop)
+    return report if len(kept) == len(report.hops) else replace(report, hops=tuple(kept))
 
 
 def _blocks(text: str, reports: list[Report], unread: list[Unread]) -> str:

@@ -17,6 +17,7 @@ COLUMNS = {
     "jttr": "jitter", "javg": "javg", "jmax": "jmax", "jint": "jint", "rtt": "average",
 }  # fmt: skip
 USUAL = ("loss", "sent", "last", "average", "best", "worst", "deviation")
+UNTOLD = "?"  # our own report's, for a number of probes that is not known
 MOST_HOPS = 256
 MOST_ROUTERS = 64  # at one hop
 _HEADER_WORD = re.compile(r"\bloss ?%?(?!\w)", re.IGNORECASE)
@@ -217,7 +218,8 @@ class TextReader:
         words = rest.split()
         numbers: list[float] = []
         while words and len(numbers) < len(columns):
-            value = number(words[-1])
+            untold = words[-1] == UNTOLD and columns[-1 - len(numbers)] == "sent"
+            value = -1.0 if untold else number(words[-1])
             if value is None:
                 break
             numbers.append(value)
@@ -245,7 +247,7 @@ class TextReader:
             return None
         found = routers(who)
         probes = self._table.probes if self._table is not None else None
-        sent = int(values["sent"]) if "sent" in values else probes
+        sent = int(values["sent"]) if values.get("sent", -1) >= 0 else probes
         if sent is None and "received" in values and "drop" in values:
             sent = int(values["received"] + values["drop"])
         if not found:

@@ -31,7 +31,7 @@ def share(text: str) -> float | None:
 
 def count(text: str) -> int | None:
     """A number of probes."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 @lru_cache(maxsize=4096)

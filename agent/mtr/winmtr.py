@@ -49,7 +49,7 @@ class WinMtrReader:
         match = _ROW.fullmatch(text) or _FLAT.fullmatch(text)
         loss = share(match["loss"]) if match else None
         if match is None or loss is None:
-            if "|" in text and any(char.isdigit() for char in text):
+            if "|" in text and any(char.isdecimal() for char in text):
                 self.unread.append(Unread(line.number, line.text[:200], "not a row of WinMTR's"))
                 return True
             return False

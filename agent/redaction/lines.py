@@ -129,7 +129,12 @@ _BY_FILE = (
 
 def _sub(match: re.Match[str], removed: Remove, kind: str, always: bool = False) -> str:
     value = match["value"]
-    if value.startswith(_BEGUN) or value in ("*", "!", "!!", "!*", "x", "") or (not always and harmless_value(value)):
+    if (
+        value.startswith(_BEGUN)
+        or match["key"].endswith(MARK)
+        or value in ("*", "!", "!!", "!*", "x", "")
+        or (not always and harmless_value(value))
+    ):
         return match[0]
     return match["key"] + removed(kind)
 

@@ -69,16 +69,14 @@ class Redactor:
         quote = ""
         continued = False
         for line in found:
+            if quote:
+                _, ends, line = line.partition(quote)
+                if not ends:
+                    yield ""
+                    continue
+                quote = ""
             bare = line.rstrip("\r")
             indent = len(bare) - len(bare.lstrip())
-            if quote:
-                _, ends, after = bare.partition(quote)
-                if ends:
-                    quote = ""
-                    yield after
-                    continue
-                yield ""
-                continue
             if continued:
                 continued = bare.endswith("\\")
                 yield ""

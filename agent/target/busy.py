@@ -165,7 +165,7 @@ def _disk_of(number: str) -> str:
 
 def _processes() -> list[int]:
     try:
-        return sorted(int(name) for name in os.listdir(PROC) if name.isdigit())
+        return sorted(int(name) for name in os.listdir(PROC) if name.isdecimal())
     except OSError:
         return []
 

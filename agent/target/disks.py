@@ -123,7 +123,7 @@ def _from_sysfs() -> list[_Device]:
             continue
         folder = f"{SYSFS}/{name}"
         number, size = _line(f"{folder}/dev"), _line(f"{folder}/size")
-        length = int(size) * _SECTOR if size.isdigit() else 0
+        length = int(size) * _SECTOR if size.isdecimal() else 0
         if re.match(r"(ram|zram|loop|nbd|fd)\d+$", name) and (length == 0 or name.startswith("ram")):
             continue
         path = f"{DEV}/{name.replace('!', '/')}"  # sysfs writes a slash in a name as an exclamation mark

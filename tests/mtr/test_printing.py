@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import UsageError
+from agent.mtr.judge import judge
 from agent.mtr.model import Form, Hop, Report, Router
 from agent.mtr.printing import json_text, text
 from agent.mtr.reading import read
@@ -24,7 +25,7 @@ TENTHS = st.integers(0, 9999).map(lambda number: number / 10)
 
 @st.composite
 def hops(draw: st.DrawFn, number: int) -> Hop:
-    sent = draw(st.integers(1, 99999))
+    sent = draw(st.none() | st.integers(1, 99999))
     asn = draw(st.sampled_from(["", "AS63949", "AS1"]))
     if draw(st.booleans()):
         return Hop(number, (), 100.0, sent, asn=asn)
@@ -118,6 +119,7 @@ def _read(data: bytes) -> None:
         return
     for report in reading.reports:
         assert all(0 <= hop.loss <= 100 for hop in report.hops)
+        judge(report)
         text(report)
         json_text(report)
 

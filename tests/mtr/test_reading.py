@@ -381,3 +381,16 @@ def test_what_is_no_report_is_said_with_a_hint(text: str, said: str) -> None:
     assert said in raised.value.message
     assert raised.value.message.startswith("mail.txt: ")
     assert "mtr -rwbzc 100" in raised.value.hint
+
+
+def test_a_hop_behind_a_farther_one_is_left_out_and_named() -> None:
+    rows = "".join(f"  {number}.|-- 192.0.2.{number}  0.0%  5  1.0  1.0  1.0  1.0  0.0\n" for number in (1, 2, 5, 5, 3))
+    reading = read("x", f"HOST: a  Loss%   Snt   Last   Avg  Best  Wrst StDev\n{rows}".encode())
+    assert [hop.number for hop in reading.reports[0].hops] == [1, 2, 5]
+    assert [item.why for item in reading.unread] == ["it stands behind hop 5"] * 2
+    judge(reading.reports[0])
+
+
+def test_a_digit_that_is_no_number_is_none() -> None:
+    reading = read("x", "x 0 1\nh 0 192.0.2.1\np 0 7¹ 1\np 0 70 1\n".encode())
+    assert reading.reports[0].hops[0].average == 0.07

@@ -21,7 +21,7 @@ def dpkg_interrupted(context: Context) -> Proof:
     if isinstance(known.dpkg_states, Unknown):
         return CantTell(known.dpkg_states.reason)
     half = known.half_done()
-    journal = tuple(name for name in known.pending_updates if name.rsplit("/", 1)[-1].isdigit())
+    journal = tuple(name for name in known.pending_updates if name.rsplit("/", 1)[-1].isdecimal())
     if not known.dpkg_states and not journal:
         return _lost(facts)
     if not half and not journal:

@@ -111,7 +111,7 @@ class _Reader:
         name = device or ("" if hardware or not _DEVICE.match(file.name) else file.name)
         auto = file.yes("ONBOOT", True)
         self.problems += syntax_problems(file, name)
-        if device and device != file.name and _DEVICE.match(file.name) and file.name[-1:].isdigit():
+        if device and device != file.name and _DEVICE.match(file.name) and file.name[-1:].isdecimal():
             text = f"DEVICE={device} in a file named ifcfg-{file.name}"
             self._say("device-differs", text, file.origin("DEVICE"), False, name)
         bootproto = file.get("BOOTPROTO").lower()

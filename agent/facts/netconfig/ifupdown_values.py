@@ -163,7 +163,7 @@ def _valid(option: Option) -> bool:
     if option.name == "broadcast":
         return value in ("+", "-") or address(first_word(value)) is not None
     if option.name == "scope":
-        return value in _SCOPES or value.isdigit()
+        return value in _SCOPES or value.isdecimal()
     if option.name == "hwaddress":
         words = value.split()
         return words[-1:] == ["random"] or (words[0] in ("ether", "random")) or mac(words[0]) is not None

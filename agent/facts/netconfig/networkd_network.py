@@ -155,7 +155,7 @@ class Draft:
             if value and boolean(value) is None:
                 self._refuse("invalid-value", origin, setting, f"Failed to parse boolean value, ignoring: {value}")
                 self.settings.pop("Link.Unmanaged")
-        elif key == "MTUBytes" and value and not value.rstrip("KMGB").isdigit():
+        elif key == "MTUBytes" and value and not value.rstrip("KMGB").isdecimal():
             old = f"Failed to parse MTU value '{value}', ignoring: Invalid argument"
             self._refuse("invalid-value", origin, setting, old)
 
@@ -249,7 +249,7 @@ class Draft:
         given = "/" in text
         if found is None:
             over = given and address(text.rpartition("/")[0]) is not None
-            over = over and text.rpartition("/")[2].lstrip("-").isdigit()
+            over = over and text.rpartition("/")[2].lstrip("-").isdecimal()
             error = "Numerical result out of range" if over else "Invalid argument"
             self._lose(origin, setting, error)
             section.touched = True

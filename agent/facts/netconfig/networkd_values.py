@@ -41,7 +41,7 @@ def _valid_name(name: str) -> bool:
     """An interface name, or a pattern of one: no reserved word, no number, none of ``:/%``."""
     if not name or len(name) > _NAME_MAX or name in (".", "..", "all", "default"):
         return False
-    if name.isdigit():
+    if name.isdecimal():
         return False
     return not any(char in ":/%" or ord(char) <= 32 or ord(char) >= 127 for char in name)
 

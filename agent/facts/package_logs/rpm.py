@@ -56,7 +56,7 @@ def name_and_version(nevra: str) -> tuple[str, str]:
     text = nevra[epoch.end() :] if epoch else nevra
     text = re.sub(r"\.(?:x86_64|noarch|i[3-6]86|aarch64|armv7hl|ppc64le|s390x|src)$", "", text)
     parts = text.rsplit("-", 2)
-    if len(parts) != 3 or not parts[0] or not parts[1][:1].isdigit():
+    if len(parts) != 3 or not parts[0] or not parts[1][:1].isdecimal():
         return text, ""
     version = f"{parts[1]}-{parts[2]}"
     return parts[0], re.sub(r"^0:", "", (epoch[1] if epoch else "") + version)

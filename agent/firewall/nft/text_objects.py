@@ -170,7 +170,7 @@ def priority(stream: Stream, family: str, hook: str) -> int:
 
 
 def _named(name: str, family: str, hook: str) -> int:
-    if name.isdigit() and len(name) < 12:
+    if name.isdecimal() and len(name) < 12:
         return int(name)
     known = _BRIDGE if family == "bridge" else _PRIORITIES
     if name not in known:

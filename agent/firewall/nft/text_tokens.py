@@ -115,7 +115,7 @@ _MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 
 
 def milliseconds(text: str) -> int:
     """Of a time such as 1d2h3m4s5ms, or of a bare number (they are seconds)."""
-    if text.isdigit():
+    if text.isdecimal():
         return int(text[:20]) * 1000
     return sum(int(number[:20]) * _MILLISECONDS[unit] for number, unit in _TIME_PART.findall(text))
 

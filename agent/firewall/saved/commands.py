@@ -181,7 +181,7 @@ def _argument(words: list[str], with_value: tuple[str, ...]) -> str:
     """The first word that is neither an option nor the value of one."""
     skip = False
     for word in words:
-        if not skip and not word.startswith("-") and not word.isdigit():
+        if not skip and not word.startswith("-") and not word.isdecimal():
             return word
         skip = word in with_value
     return ""

@@ -93,7 +93,7 @@ class _Reader:
                 out.append(char)
                 self._step()
         text = "".join(out)
-        if text.isdigit() and not quoted and self._text[self._at : self._at + 1] in ("<", ">"):
+        if text.isdecimal() and not quoted and self._text[self._at : self._at + 1] in ("<", ">"):
             return  # the number of a descriptor: 2>&1
         if text in ("[", "[["):
             expands = False

@@ -70,7 +70,7 @@ class Tables:
         """What one iptables command does; what is wrong with it."""
         table, kept = "filter", list(words)
         while kept and kept[0] in ("-w", "--wait", "-W", "--wait-interval", "-4", "-6", "-n", "-v"):
-            kept = kept[2:] if len(kept) > 1 and kept[1].isdigit() else kept[1:]
+            kept = kept[2:] if len(kept) > 1 and kept[1].isdecimal() else kept[1:]
         at = next((place for place, word in enumerate(kept[:-1]) if word in ("-t", "--table")), -1)
         if at >= 0:
             table, kept = kept[at + 1], kept[:at] + kept[at + 2 :]
@@ -166,7 +166,7 @@ class Tables:
         """-I, -D and -R: with the number of a rule, or (-D) its words."""
         parts = line.text.lstrip().split(None, 3)
         parts = parts if parts[0][0] != "[" else parts[1:]
-        numbered = len(parts) > 2 and parts[2].isdigit()
+        numbered = len(parts) > 2 and parts[2].isdecimal()
         at = int(parts[2][:9]) if numbered else 1
         rest = " ".join(parts[3:]) if numbered else line.text.split(None, 2)[2] if len(parts) > 2 else ""
         as_added = replace(line, text=f"-A {parts[1]} {rest}")

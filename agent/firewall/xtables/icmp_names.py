@@ -88,6 +88,6 @@ def kind(text: str, family: int) -> tuple[int, int | None]:
     if text.lower() in lowered:
         return lowered[text.lower()]
     first, slash, code = text.partition("/")
-    if not first.isdigit():
+    if not first.isdecimal():
         raise NotUnderstood(f"the ICMP type {text} is not known")
     return number(str(int(first)), 255), number(code, 255) if slash else None

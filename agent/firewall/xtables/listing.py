@@ -129,7 +129,7 @@ def _row(line: str, columns: _Columns, family: int) -> _Row | None:
     at = 0
     counters: tuple[int, int] | None = None
     if columns.numbered:
-        if not rest or not rest[0].isdigit():
+        if not rest or not rest[0].isdecimal():
             return None
         at = 1
     if columns.counted:

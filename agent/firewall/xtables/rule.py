@@ -233,7 +233,7 @@ def _target(target: _Loaded, goto: bool, setting: Setting, chains: Collection[st
 
 
 def _counters(values: Sequence[str]) -> tuple[int, int]:
-    if len(values) != 2 or not all(value.isdigit() for value in values):
+    if len(values) != 2 or not all(value.isdecimal() for value in values):
         raise NotUnderstood("-c wants packets and bytes")
     return int(values[0]), int(values[1])
 

@@ -151,7 +151,7 @@ def _append(table: _Table, name: str, entry: tuple[int, str, list[str] | None, t
 
 def _insert(table: _Table, name: str, rest: list[str], number: int, line: str, counters: tuple[int, int] | None) -> str:
     at = 1
-    if rest and rest[0].isdigit():
+    if rest and rest[0].isdecimal():
         at, rest = int(rest[0]), rest[1:]
     missing = name not in table.chains and base(table.name, name) is None
     lines = table.chains.setdefault(name, _Chain()).lines

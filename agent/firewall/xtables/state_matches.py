@@ -155,7 +155,7 @@ def owner(options: Options, _: Setting) -> list[Expression]:
         if option.name == "socket-exists":
             matched: Expression = _OWNED
         elif option.name in fields:
-            if not option.value.replace("-", "").isdigit():
+            if not option.value.replace("-", "").isdecimal():
                 raise NotUnderstood(f"{option.value}: a user or group by name")
             matched = Within(fields[option.name], (span(option.value, 0xFFFFFFFF, "-"),))
         else:
@@ -247,14 +247,14 @@ def _date(text: str) -> int:
 
 def _clock(text: str) -> int:
     parts = text.split(":")
-    if not 2 <= len(parts) <= 3 or not all(part.isdigit() for part in parts):
+    if not 2 <= len(parts) <= 3 or not all(part.isdecimal() for part in parts):
         raise NotUnderstood(f"{text} is not a time of day")
     hours, minutes, seconds = (*(int(part) for part in parts), 0)[:3]
     return hours * 3600 + minutes * 60 + seconds
 
 
 def _weekday(text: str) -> int:
-    if text.isdigit():
+    if text.isdecimal():
         return int(text) % 7
     if text[:3].lower() in _DAYS:
         return _DAYS.index(text[:3].lower())

@@ -101,7 +101,7 @@ class Setting:
 def number(text: str, limit: int = 0xFFFFFFFF) -> int:
     """A number as iptables reads it: decimal, 0x..., 0..."""
     try:
-        value = int(text, 8) if len(text) > 1 and text[0] == "0" and text.isdigit() else int(text, 0)
+        value = int(text, 8) if len(text) > 1 and text[0] == "0" and text.isdecimal() else int(text, 0)
     except ValueError:
         raise NotUnderstood(f"{text} is not a number") from None
     if not 0 <= value <= limit:
@@ -117,7 +117,7 @@ def masked(text: str) -> tuple[int, int]:
 
 def port(text: str, setting: Setting) -> int:
     """A port by number or service name."""
-    if text.isdigit():
+    if text.isdecimal():
         return number(str(int(text)), 0xFFFF)
     if text in setting.services:
         return setting.services[text]
@@ -163,13 +163,13 @@ def network(text: str, family: int) -> tuple[int, int]:
     every = (1 << bits) - 1
     if not slash:
         mask = every
-    elif length.isdigit():
+    elif length.isdecimal():
         if int(length) > bits:
             raise NotUnderstood(f"{text} has no possible prefix length")
         mask = every ^ ((1 << (bits - int(length))) - 1)
     else:
         mask = address(length, family)
-    if family == 4 and base.count(".") < 3 and base.replace(".", "").isdigit():
+    if family == 4 and base.count(".") < 3 and base.replace(".", "").isdecimal():
         base += ".0" * (3 - base.count("."))  # 10/8, as iptables reads it
     return address(base, family) & mask, mask
 

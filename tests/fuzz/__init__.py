@@ -1,0 +1,1 @@
+"""Inputs that a fuzzer grows by the branches they take (make fuzz)."""
