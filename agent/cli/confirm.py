@@ -11,7 +11,6 @@ from agent.errors import AgentError
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         "confirm",
-        help="keep a fix that is on probation",
         description="Keeps a fix that would be undone by itself (agent fix --confirm-within, --firewall=flush).",
         allow_abbrev=False,
     )

@@ -36,7 +36,6 @@ Exit status: 0 it gets in, 1 it is stopped, 2 usage, 3 it can't be told."""
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         "firewall",
-        help="does a packet get in, and which rule stops it",
         description="Follows a packet through the firewall rules in force and back. Changes nothing.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -36,7 +36,6 @@ back; 2 usage; 3 internal."""
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         "fix",
-        help="repair what is proven to be broken",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    parser = verbs.add_parser(
-        "history", help="list the fixes that were applied", description="The fixes that were applied, newest first."
-    )
+    parser = verbs.add_parser("history", description="The fixes that were applied, newest first.")
     place.add_arguments(parser, "look at")
     parser.add_argument(
         "--backup-dir", metavar="DIR", default="", help="where the backups are, when they were put apart"

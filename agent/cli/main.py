@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,18 @@ from agent.report.harmless import harmless
 
 OK, FINDINGS, USAGE, COULD_NOT_LOOK = 0, 1, 2, 3
 INTERRUPTED = 130
-VERBS = ("scan", "rescue", "fix", "undo", "history", "confirm", "firewall", "mtr", "ticket", "rules")
+VERBS = {
+    "scan": "find the first broken layer (the default)",
+    "rescue": "in rescue mode: find, check and examine the disks",
+    "fix": "repair what is proven to be broken",
+    "undo": "take a fix back",
+    "history": "list the fixes that were applied",
+    "confirm": "keep a fix that is on probation",
+    "firewall": "does a packet get in, and which rule stops it",
+    "mtr": "what an MTR report says, and what to do next",
+    "ticket": "write an archive for support, without secrets",
+    "rules": "list, show or check the rules",
+}
 
 EPILOG = """\
 Examples:
@@ -72,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parsed(words: list[str]) -> argparse.Namespace:
     """The options; a verb may have its own words for those that it does not know."""
-    top = parser()
+    top = parser(words[0])
     options, strange = top.parse_known_args(words)
     if strange:
         if hasattr(options, "unknown"):
@@ -95,10 +107,8 @@ def _complain(error: AgentError) -> int:
     return COULD_NOT_LOOK if isinstance(error, CannotLook) else FINDINGS
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
-    from agent.cli import confirm, firewall, fix, history, mtr, rescue, rules, scan, ticket, undo
-
+def parser(verb: str) -> argparse.ArgumentParser:
+    """The command line of a verb; of the others no more than their names. "" for none: only their list is shown."""
     top = argparse.ArgumentParser(
         prog="agent",
         description="Names the first broken layer of an unreachable Linux host, with its proof, and repairs it.",
@@ -107,7 +117,10 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"lish-agent {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (scan, rescue, fix, undo, history, confirm, firewall, mtr, ticket, rules):
-        verb = module.add_parser(verbs)
-        verb.add_argument("--debug", action="store_true", help="show tracebacks")
+    for name, meaning in VERBS.items():
+        if name == verb:  # only its modules are imported
+            own = importlib.import_module(f"agent.cli.{name}").add_parser(verbs)
+            own.add_argument("--debug", action="store_true", help="show tracebacks")
+        else:
+            verbs.add_parser(name, help=meaning, add_help=False)
     return top

@@ -23,7 +23,6 @@ FILES = "name files with MTR reports, or paste one: agent mtr -"
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         "mtr",
-        help="what an MTR report says, and what to do next",
         description="Reads MTR reports in any form, names what is wrong with the path, and what to do next.",
     )
     parser.add_argument("files", metavar="FILE", nargs="*", help="reports ('-', or none: standard input)")

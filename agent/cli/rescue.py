@@ -44,7 +44,6 @@ Exit status: 0 nothing wrong, 1 findings, 2 usage, 3 it could not look."""
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         "rescue",
-        help="in rescue mode: find, check and examine the disks",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -9,9 +9,7 @@ from agent.errors import UsageError
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    parser = verbs.add_parser(
-        "rules", help="list, show or check the rules", description="The problems that a scan knows."
-    )
+    parser = verbs.add_parser("rules", description="The problems that a scan knows.")
     parser.set_defaults(run=run)
     parser.add_argument("action", nargs="?", choices=("list", "show", "check"), default="list")
     parser.add_argument("what", nargs="?", default="", help="a rule's id (show); a folder or file (check)")

@@ -32,7 +32,6 @@ UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         "scan",
-        help="find the first broken layer (the default)",
         description="Examines the host and names the first broken layer, with proof. Changes nothing.",
     )
     place.add_arguments(parser, "examine")

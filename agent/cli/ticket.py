@@ -40,7 +40,6 @@ not look."""
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         "ticket",
-        help="write an archive for support, without secrets",
         description="Examines the host and writes what support asks for into one archive. Changes nothing.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

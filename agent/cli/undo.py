@@ -20,7 +20,6 @@ DONE, REFUSED, INTERRUPTED = 0, 1, 130
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         "undo",
-        help="take a fix back",
         description="Puts everything back that a fix changed: the last one, or the one that is named.",
         epilog="Exit status: 0 undone, or nothing to undo; 1 refused; 2 usage; 3 internal.",
         allow_abbrev=False,
