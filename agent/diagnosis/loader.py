@@ -70,7 +70,7 @@ def load(folders: Sequence[Path] = ()) -> tuple[Rule, ...]:
     """The built-in rules and those of ``folders`` (--rules DIR), by id; RuleError when one is wrong."""
     rules: dict[str, Rule] = {}
     for folder in (BUILT_IN, *folders):
-        for rule in load_folder(folder):
+        for rule in load_folder(folder, tested=folder is BUILT_IN):
             if rule.id in rules:
                 raise RuleError(
                     f"{rule.path}:1: there is a rule {rule.id} already, in {rules[rule.id].path}",
@@ -81,17 +81,18 @@ def load(folders: Sequence[Path] = ()) -> tuple[Rule, ...]:
     return tuple(rules.values())
 
 
-def load_folder(folder: Path) -> tuple[Rule, ...]:
-    """All rules below a folder, sorted by path. RuleError when it is no folder, or holds no rule."""
+def load_folder(folder: Path, tested: bool = False) -> tuple[Rule, ...]:
+    """All rules below a folder, sorted by path. RuleError when it is no folder, or holds no rule. ``tested``: their
+    regexes are known to be good, and not looked into, which takes longer than all the rest."""
     if not folder.is_dir():
         raise RuleError(f"{folder}: not a directory", "name the folder that holds your <layer>/<id>.toml files")
     paths = sorted(folder.rglob("*.toml"))
     if not paths:
         raise RuleError(f"{folder}: no rules in it", "a rule is a file <layer>/<id>.toml; see docs/rules.md")
-    return tuple(load_file(path) for path in paths)
+    return tuple(load_file(path, tested) for path in paths)
 
 
-def load_file(path: Path) -> Rule:
+def load_file(path: Path, tested: bool = False) -> Rule:
     """One rule, fully checked but for ``explains``, which needs all the others."""
     source = _read(path)
     try:
@@ -101,7 +102,11 @@ def load_file(path: Path) -> Rule:
         number = line[1] if line else str(source.text.count("\n") + 1)
         hint = "regular expressions go between ''' and ''', where backslashes need no doubling"
         raise RuleError(f"{path}:{number}: not TOML: {error}", hint) from error
-    return _rule(source, table)
+    rule = _rule(source, table)
+    if not tested:
+        for index, pattern in enumerate(rule.patterns):
+            _check_regex(source, pattern, index)
+    return rule
 
 
 def _read(path: Path) -> _Source:
@@ -160,7 +165,42 @@ def _pattern(source: _Source, identity: str, table: Mapping[str, object], index:
     _known(source, table, PATTERN_KEYS, "patterns", *near)
     name = _text(source, table, "name", *near)
     regex = _text(source, table, "regex", *near)
-    near.append("regex")
+    transports = _strings(source, table, "transports")
+    for transport in transports:
+        if transport not in TRANSPORTS:
+            source.fail(
+                f"pattern {name}: unknown transport {transport}",
+                f"one of {', '.join(TRANSPORTS)}",
+                *near,
+            )
+
+    def flag(key: str) -> bool:
+        value = table.get(key, False)
+        if not isinstance(value, bool):
+            source.fail(f"pattern {name}: {key} is true or false", f"write {key} = true", *near)
+        return value
+
+    uids = table.get("uids", [])
+    if not isinstance(uids, list) or not all(isinstance(uid, int) for uid in uids):
+        source.fail(f"pattern {name}: uids is a list of numbers", "write uids = [0]", *near)
+    pattern = Pattern(
+        key=f"{identity}/{name}",
+        regex=regex,
+        idents=_strings(source, table, "idents"),
+        uids=tuple(uids),
+        units=_strings(source, table, "units"),
+        comms=_strings(source, table, "comms"),
+        transports=transports,
+    )
+    return RulePattern(
+        name, pattern, _text(source, table, "why", *near), flag("repairs"), flag("refutes"), flag("tells")
+    )
+
+
+def _check_regex(source: _Source, pattern: RulePattern, index: int) -> None:
+    """RuleError for a regex that is wrong, can't be searched for, or could take for ever."""
+    near = [*["[[patterns]]"] * (index + 1), "regex"]
+    name, regex = pattern.name, pattern.pattern.regex
     try:
         re.compile(regex)
     except re.error as error:
@@ -172,36 +212,6 @@ def _pattern(source: _Source, identity: str, table: Mapping[str, object], index:
         source.fail(f"pattern {name}: {error}", hint, *near)
     for complaint in lint(regex):
         source.fail(f"pattern {name}: {complaint}", "bound what repeats: .{0,80} in place of .*", *near)
-    transports = _strings(source, table, "transports")
-    for transport in transports:
-        if transport not in TRANSPORTS:
-            source.fail(
-                f"pattern {name}: unknown transport {transport}",
-                f"one of {', '.join(TRANSPORTS)}",
-                *near[:-1],
-            )
-
-    def flag(key: str) -> bool:
-        value = table.get(key, False)
-        if not isinstance(value, bool):
-            source.fail(f"pattern {name}: {key} is true or false", f"write {key} = true", *near[:-1])
-        return value
-
-    uids = table.get("uids", [])
-    if not isinstance(uids, list) or not all(isinstance(uid, int) for uid in uids):
-        source.fail(f"pattern {name}: uids is a list of numbers", "write uids = [0]", *near[:-1])
-    pattern = Pattern(
-        key=f"{identity}/{name}",
-        regex=regex,
-        idents=_strings(source, table, "idents"),
-        uids=tuple(uids),
-        units=_strings(source, table, "units"),
-        comms=_strings(source, table, "comms"),
-        transports=transports,
-    )
-    return RulePattern(
-        name, pattern, _text(source, table, "why", *near[:-1]), flag("repairs"), flag("refutes"), flag("tells")
-    )
 
 
 def _proof(source: _Source, table: Mapping[str, object]) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from heapq import heapify, heappop, heappush
+from typing import overload
 
 from agent.logs.engine import Engine, best_engine
 from agent.logs.literals import ORDINARY, required_literals
@@ -28,12 +31,37 @@ LOGGER = Pattern(
 MARKS = (BOOT, LOGGER)
 
 
-class Plan:
-    """Patterns with their compiled regexes and the literals that lead to them."""
+class Regexes(Sequence["re.Pattern[str]"]):
+    """The patterns' regexes, each compiled when a line first needs it: most never are."""
 
-    def __init__(self, patterns: Sequence[Pattern], engine: type[Engine] | None = None) -> None:
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._texts = tuple(pattern.regex for pattern in patterns)
+        self._compiled: dict[int, re.Pattern[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, index: int) -> re.Pattern[str]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[re.Pattern[str]]: ...
+
+    def __getitem__(self, index: int | slice) -> re.Pattern[str] | Sequence[re.Pattern[str]]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(len(self))[index]]
+        compiled = self._compiled.get(index)
+        if compiled is None:
+            compiled = self._compiled[index] = re.compile(self._texts[index])
+        return compiled
+
+
+class Plan:
+    """Patterns with their regexes and the literals that lead to them."""
+
+    def __init__(self, patterns: Sequence[Pattern], engine: Callable[[Sequence[bytes]], Engine] = best_engine) -> None:
         self.patterns = tuple(patterns)
-        self.regexes = tuple(re.compile(pattern.regex) for pattern in patterns)
+        self.regexes = Regexes(patterns)
         choices = [required_literals(pattern.regex) for pattern in patterns]
         atoms = cover(sorted({literal for choice in choices for literal in choice}))
         self._literals = tuple(sorted(set(atoms.values())))
@@ -44,10 +72,13 @@ class Plan:
                 leads[numbers[atoms[literal]]].add(index)
         self.leads = {number: tuple(sorted(indices)) for number, indices in leads.items()}
         self.longest = max((len(literal) for literal in self._literals), default=0)
-        make = engine or best_engine
-        self._engine: Engine | None = make(self._literals) if self._literals else None  # type: ignore[call-arg]
-
+        self._make = engine
         self._anchored = tuple(bool(ANCHOR.search(pattern.regex)) for pattern in patterns)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        """Made when the first block is read: it takes its time, and many a target has no log."""
+        return self._make(self._literals)
 
     def likely(self, line: str, indices: Sequence[int]) -> list[int]:
         """Those of the patterns that may match the line's message: tried on the whole line, before it is
@@ -61,7 +92,7 @@ class Plan:
 
     def find(self, data: bytes) -> list[tuple[int, tuple[int, ...]]]:
         """Offsets of literals, ascending, each with the numbers of the patterns that it leads to."""
-        if self._engine is None:
+        if not self._literals:
             return []
         return [(start, self.leads[number]) for start, number in sorted(self._engine.find(data))]
 
@@ -75,17 +106,27 @@ def cover(literals: Sequence[bytes]) -> dict[bytes, bytes]:
     for literal in literals:
         for size in ATOMS:
             for start in range(len(literal) - size + 1):
-                piece = literal[start : start + size]
-                if piece not in ORDINARY:
-                    holders[piece].add(literal)
+                holders[literal[start : start + size]].add(literal)
+    shared = {piece: held for piece, held in holders.items() if len(held) > 1 and piece not in ORDINARY}
+    # Counts only fall while literals are taken: a piece that was counted anew and is still the first is the best.
+    queue = [(-len(held), -len(piece), _inverse(piece), piece) for piece, held in shared.items()]
+    heapify(queue)
     left = set(literals)
     atoms: dict[bytes, bytes] = {}
-    while left and holders:
-        piece = max(holders, key=lambda known: (len(holders[known] & left), len(known), known))
-        shared = holders.pop(piece) & left
-        if len(shared) < 2:
-            break
-        atoms.update((literal, piece) for literal in shared)
-        left -= shared
+    while queue:
+        count, size, order, piece = heappop(queue)
+        held = shared[piece] & left
+        if len(held) < 2:
+            continue
+        if len(held) < -count:
+            heappush(queue, (-len(held), size, order, piece))
+            continue
+        atoms.update((literal, piece) for literal in held)
+        left -= held
     atoms.update((literal, literal) for literal in left)
     return atoms
+
+
+def _inverse(piece: bytes) -> bytes:
+    """Sorts the other way round than the piece: of equals, the last goes first."""
+    return bytes(255 - byte for byte in piece)
