@@ -180,7 +180,7 @@ def _search_text(name: str, text: str, plan: Plan, collector: Collector, counted
 
 def _wanted(plan: Plan, text: str) -> set[int]:
     wanted: set[int] = set()
-    for _, indices in plan.find(text.encode("utf-8", "replace")):
+    for _, _, indices in plan.find(text.encode("utf-8", "replace")).found:
         wanted.update(indices)
     return wanted
 

@@ -1,74 +1,139 @@
-"""The search for many literals in large blocks: one interface, a fast engine and its plain twin.
+"""The search for many literals in large blocks: one interface, a compiled engine and its plain twin.
 
-Both answer the same: where each literal ends. The plain twin is what the fast one is tested against, and
-serves where the library is missing (see docs/architecture.md).
+Both answer the same. The plain twin is what the compiled one is tested against, and serves where no compiler was
+(see docs/architecture.md).
 """
 
 from __future__ import annotations
 
 import importlib
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Protocol
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple, Protocol
+
+from agent.logs.literals import END, ORDINARY
+
+ATOMS = (8, 6)  # bytes of a piece that several literals may share
+SPACING = 512  # bytes: so far apart a literal is told again on one line
+BLANKS = b" \t\r\v\f"
+
+
+class Hit(NamedTuple):
+    """A literal in a block. ``line``: the newlines before it; ``offset``: from where the search began."""
+
+    line: int
+    offset: int
+    literal: int
 
 
 class Engine(Protocol):
-    """Finds literals. ``find`` gives (start offset, literal's number) of every occurrence, in any order.
+    """Finds literals. ``find`` gives the hits of ``data[start:stop]``, by line, and the newlines in it.
 
-    Occurrences of one literal that overlap each other may be given once.
+    Of each literal one hit a line is told, and one more each SPACING bytes or less of a longer line. A literal may end
+    with a newline, which stands for white space up to the end of a line, or of the data. No other newline is in one.
     """
 
-    def find(self, data: bytes) -> list[tuple[int, int]]: ...
+    def find(self, data: bytes, start: int, stop: int) -> tuple[list[Hit], int]: ...
 
 
 class PlainEngine:
-    """bytes.find for each literal: no library, and obviously right."""
+    """bytes.find for pieces that the literals share: no library, and obviously right."""
 
     def __init__(self, literals: Sequence[bytes]) -> None:
-        self._literals = tuple(literals)
+        self._bare = [literal.rstrip(END) for literal in literals]
+        self._ended = [literal.endswith(END) for literal in literals]
+        atoms = cover(sorted(set(self._bare)))
+        self._atoms: dict[bytes, list[tuple[int, int]]] = defaultdict(list)  # literals with where the atom stands
+        for number, literal in enumerate(self._bare):
+            atom = atoms[literal]
+            self._atoms[atom].append((number, literal.index(atom)))
 
-    def find(self, data: bytes) -> list[tuple[int, int]]:
-        hits = []
-        for number, literal in enumerate(self._literals):
-            start = data.find(literal)
-            while start >= 0:
-                hits.append((start, number))
-                start = data.find(literal, start + len(literal))
-        return hits
+    def find(self, data: bytes, start: int, stop: int) -> tuple[list[Hit], int]:
+        places = []
+        for atom, literals in self._atoms.items():
+            at = data.find(atom, start, stop)
+            while at >= 0:
+                for number, inside in literals:
+                    if self._stands(data, at - inside, number, start, stop):
+                        places.append((at - inside, number))
+                at = data.find(atom, at + 1, stop)
+        hits: list[Hit] = []
+        told: dict[int, Hit] = {}
+        line, counted = 0, start
+        for place, number in sorted(places):
+            line += data.count(b"\n", counted, place)
+            counted = place
+            last = told.get(number)
+            if last is None or last.line != line or place - start - last.offset >= SPACING:
+                told[number] = Hit(line, place - start, number)
+                hits.append(told[number])
+        return hits, data.count(b"\n", start, stop)
+
+    def _stands(self, data: bytes, place: int, number: int, start: int, stop: int) -> bool:
+        literal = self._bare[number]
+        end = place + len(literal)
+        if place < start or end > stop or not data.startswith(literal, place):
+            return False
+        if not self._ended[number]:
+            return True
+        close = data.find(b"\n", end, stop)
+        return not data[end : stop if close < 0 else close].strip(BLANKS)
 
 
-class HyperscanEngine:
-    """Intel's Hyperscan over all literals at once (the wheel ``hyperscan``, extra ``fast``)."""
+class NativeEngine:
+    """Our own compiled search (agent/logs/native). ImportError where it was not compiled."""
 
-    def __init__(self, literals: Sequence[bytes]) -> None:
-        hyperscan = importlib.import_module("hyperscan")
-        self._lengths = [len(literal) for literal in literals]
-        self._database = hyperscan.Database()
-        self._database.compile(
-            expressions=[_escape(literal) for literal in literals],
-            ids=list(range(len(literals))),
-            elements=len(literals),
-            flags=[0] * len(literals),
-        )
+    def __init__(self, literals: Sequence[bytes], path: str = "") -> None:
+        native = importlib.import_module("agent.logs.native._literals")
+        self._finder = native.Finder(tuple(literals), ORDINARY, path)
 
-    def find(self, data: bytes) -> list[tuple[int, int]]:
-        hits: list[tuple[int, int]] = []
-        lengths = self._lengths
-
-        def on_match(number: int, start: int, end: int, flags: int, context: object) -> None:
-            hits.append((end - lengths[number], number))
-
-        self._database.scan(data, match_event_handler=on_match)
-        return hits
-
-
-def _escape(literal: bytes) -> bytes:
-    """Every byte in hexadecimal: no byte has a meaning of its own then."""
-    return b"".join(b"\\x%02x" % byte for byte in literal)
+    def find(self, data: bytes, start: int, stop: int) -> tuple[list[Hit], int]:
+        packed, newlines, _ = self._finder.find(data, start, stop)
+        if not packed:
+            return [], newlines
+        numbers = memoryview(packed).cast("I").tolist()
+        return list(map(Hit, numbers[1::3], numbers[0::3], numbers[2::3])), newlines
 
 
 def best_engine(literals: Sequence[bytes]) -> Engine:
-    """Hyperscan where it can be loaded, else the plain twin."""
+    """The compiled one where it is there, else the plain twin."""
     try:
-        return HyperscanEngine(literals)
-    except Exception:  # noqa: BLE001 - a native library of any condition must never stop a scan
+        return NativeEngine(literals)
+    except (ImportError, OSError):
         return PlainEngine(literals)
+
+
+def cover(literals: Sequence[bytes]) -> dict[bytes, bytes]:
+    """For each literal the atom to search in its place: a piece that others share where that saves a search.
+
+    Greedy: the piece that most literals share goes first. Pieces of ordinary log lines are never chosen.
+    """
+    holders: dict[bytes, set[bytes]] = defaultdict(set)
+    for literal in literals:
+        for size in ATOMS:
+            for start in range(len(literal) - size + 1):
+                holders[literal[start : start + size]].add(literal)
+    shared = {piece: held for piece, held in holders.items() if len(held) > 1 and piece not in ORDINARY}
+    # Counts only fall while literals are taken: a piece that was counted anew and is still the first is the best.
+    queue = [(-len(held), -len(piece), _inverse(piece), piece) for piece, held in shared.items()]
+    heapify(queue)
+    left = set(literals)
+    atoms: dict[bytes, bytes] = {}
+    while queue:
+        count, size, order, piece = heappop(queue)
+        held = shared[piece] & left
+        if len(held) < 2:
+            continue
+        if len(held) < -count:
+            heappush(queue, (-len(held), size, order, piece))
+            continue
+        atoms.update((literal, piece) for literal in held)
+        left -= held
+    atoms.update((literal, literal) for literal in left)
+    return atoms
+
+
+def _inverse(piece: bytes) -> bytes:
+    """Sorts the other way round than the piece: of equals, the last goes first."""
+    return bytes(255 - byte for byte in piece)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import BinaryIO
 
 from agent.logs.boots import SIGN_KEYS, SIGNS_KEPT, of_journal
@@ -259,17 +260,10 @@ def _search_batch(batch: Sequence[Raw], plan: Plan, collector: Collector, found:
     """Looks for the literals in the messages of all entries at once, each behind its tag as in a text log."""
     if not batch:
         return
-    texts = [raw.ident + b": " + (raw.message or b"").replace(b"\n", b" ") for raw in batch]
-    starts: list[int] = []
-    size = 0
-    for text in texts:
-        starts.append(size)
-        size += len(text) + 1
+    texts = [raw.ident.replace(b"\n", b" ") + b": " + (raw.message or b"").replace(b"\n", b" ") for raw in batch]
+    starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
     wanted: dict[int, list[Hit]] = {}
-    index = 0
-    for offset, patterns in plan.find(b"\n".join(texts)):
-        while index + 1 < len(starts) and starts[index + 1] <= offset:
-            index += 1
+    for index, offset, patterns in plan.find(b"\n".join(texts)).found:  # an entry a line
         skipped = starts[index] + len(batch[index].ident) + 2
         wanted.setdefault(index, []).append((max(0, offset - skipped), patterns))
     for number, hits in wanted.items():

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Protocol
 
+from agent.logs.engine import SPACING
 from agent.logs.plan import Plan
 
 BLOCK = 1024 * 1024  # bytes read at once; a line that is longer is searched in parts
 WINDOW = 4096  # bytes in which a regex is run: a line's beginning, and what stands around a literal further on
 CONTEXT = WINDOW // 2
-STEP = 1024  # literals closer than this to the last window's literal are within that window
+STEP = 512  # literals closer than this to the last window's literal are within that window, and so are those that
+# follow one of them by less than the engine's SPACING: it does not tell them
 
 Hit = tuple[int, tuple[int, ...]]  # offset of a literal, and the patterns that it leads to
 
@@ -49,28 +53,30 @@ def candidates(stream: Readable, plan: Plan, counted: list[int] | None = None) -
 
     An error of the stream (damage, a disk's error) is raised after everything before it was searched.
     """
-    number = 1  # of the line that the buffer begins with
-    rest = b""
+    number = 1  # of the line that goes on
+    rest = b""  # of that line, what has been read
     line = _Open()
     error: Exception | None = None
     while error is None:
         block, error = _fill(stream)
-        data = rest + block if rest else block
         last = not block or error is not None
-        end = len(data) if last else data.rfind(b"\n") + 1
-        if end:
-            yield from _lines(data[:end], number, plan, line)
-            number += data.count(b"\n", 0, end)
-            rest, line = data[end:], _Open()
-            if last:
-                number += bool(data) and not data.endswith(b"\n")
-                break
-        elif last:
+        start = 0
+        if rest:
+            start = block.find(b"\n") + 1 or len(block)
+            rest += block[:start]
+            if rest.endswith(b"\n") or (last and start == len(block)):
+                number += yield from _lines(rest, 0, len(rest), number, plan, line)
+                rest, line = b"", _Open()
+        end = len(block) if last else block.rfind(b"\n") + 1
+        if end > start:
+            number += yield from _lines(block, start, end, number, plan, line)
+            line = _Open()
+        if start < len(block) and end < len(block):
+            rest = block[max(start, end) :]
+        if len(rest) >= max(BLOCK, 4 * CONTEXT):
+            rest = yield from _part(rest, number, plan, line)
+        if not block:
             break
-        elif len(data) >= max(BLOCK, 4 * CONTEXT):
-            rest = yield from _part(data, number, plan, line)
-        else:
-            rest = data
     if counted is not None:
         counted.append(number - 1)
     if error is not None:
@@ -101,44 +107,36 @@ def _part(data: bytes, number: int, plan: Plan, line: _Open) -> Generator[Line, 
             return data
         line.head = data[:WINDOW]
     cut = len(data) - CONTEXT  # literals beyond have not all their context yet
-    hits = [(offset, indices) for offset, indices in plan.find(data) if line.searched <= offset < cut]
+    hits = [(at, indices) for _, at, indices in plan.find(data, line.searched).found if at < cut]
     first = not line.searched
     yield from windows(data, hits, number, b"" if first else line.head, line.head)
     line.searched = CONTEXT
     return data[cut - CONTEXT :]
 
 
-def _lines(data: bytes, number: int, plan: Plan, line: _Open) -> Iterator[Line]:
-    """Candidates in a buffer that ends with a line's end; its first line may have begun before."""
-    start = end = -1
-    counted = 0  # where the newlines are counted up to
-    found: list[Hit] = []
-    for hit in plan.find(data):
-        offset = hit[0]
-        if offset >= end:
-            if found:
-                yield from _line(data, start, end, number, found, line)
-                found = []
-            start = data.rfind(b"\n", 0, offset) + 1
-            end = data.find(b"\n", offset)
-            end = len(data) if end < 0 else end
-            number += data.count(b"\n", counted, start)
-            counted = start
-        if start or offset >= line.searched:
-            found.append(hit)
-    if found:
-        yield from _line(data, start, end, number, found, line)
+def _lines(data: bytes, start: int, stop: int, number: int, plan: Plan, line: _Open) -> Generator[Line, None, int]:
+    """Candidates in ``data[start:stop]``, which ends with a line's end; its first line may have begun before, as
+    ``line`` tells. Returns the number of its lines."""
+    places = plan.find(data, start + line.searched, stop)
+    for index, group in groupby(places.found, itemgetter(0)):
+        found = [(offset, indices) for _, offset, indices in group]
+        begin = max(start, data.rfind(b"\n", start, found[0][0]) + 1)
+        end = data.find(b"\n", found[0][0], stop)
+        opened = line.head if not index else b""
+        yield from _line(data[begin : stop if end < 0 else end], begin, number + index, found, opened)
+    return places.newlines + (stop > start and data[stop - 1] != 10)
 
 
-def _line(data: bytes, start: int, end: int, number: int, found: list[Hit], line: _Open) -> Iterable[Line]:
-    opened = b"" if start else line.head
-    text = data[start:end]
+def _line(text: bytes, begin: int, number: int, found: list[Hit], opened: bytes) -> Iterable[Line]:
+    """A whole line, or windows of a long one. ``opened``: its beginning, where that was searched before."""
+    skipped = begin
     if text[:1] == b"\0" and not opened:
+        skipped += len(text)
         text = text.lstrip(b"\0")
+        skipped -= len(text)
     if len(text) <= WINDOW and not opened:
         return (Line(number, text, _together(found)),)
-    skipped = end - len(text)
-    hits = [(offset - skipped, indices) for offset, indices in found]
+    hits = sorted((offset - skipped, indices) for offset, indices in found)
     return windows(text, hits, number, opened, opened or text[:WINDOW])
 
 
@@ -148,7 +146,7 @@ def windows(data: bytes, hits: Iterable[Hit], number: int, opened: bytes, head: 
     near: list[Hit] = []
     far: list[Hit] = []
     for hit in hits:
-        (near if not opened and hit[0] < WINDOW - CONTEXT // 2 else far).append(hit)
+        (near if not opened and hit[0] < WINDOW - CONTEXT // 2 - SPACING else far).append(hit)
     if near:
         yield Line(number, data[:WINDOW], _together(near))
     begun: list[Hit] = []

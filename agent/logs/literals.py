@@ -35,8 +35,15 @@ ORDINARY = (
     b"named[1]: error (network unreachable) resolving kernel: EXT4-fs (sda): mounted filesystem with ordered data"
 )
 
+_BLANKS = ((constants.LITERAL, ord(" ")), (constants.IN, [(constants.CATEGORY, constants.CATEGORY_SPACE)]))
+
 Node = tuple[object, object]  # (operation, argument) of CPython's regex parser
 Choice = frozenset[bytes]  # a match holds at least one of these
+Texts = frozenset[bytes]  # a match is one of these
+EMPTY: Texts = frozenset([b""])
+MOST_TEXTS = 48  # alternatives that are spelt out
+END = b"\n"  # the end of what is searched
+FEW = 4  # letters of a class, and times of a repeat, that are
 
 
 class NoLiteral(ValueError):
@@ -47,15 +54,21 @@ class NoLiteral(ValueError):
 def required_literals(regex: str) -> Choice:
     """The best set of literals of which every match holds one. NoLiteral when there is none.
 
-    Case-insensitive parts give none. Source of the tree: CPython's own parser of regexes.
+    A literal with END at its end stands at the end of what is searched, but for white space. Case-insensitive parts
+    give none. Source of the tree: CPython's own parser of regexes.
     """
     tree = parser.parse(regex)
     nodes: list[Node] = list(tree)  # type: ignore[call-overload]
-    found = (frozenset(map(_untagged, choice)) for choice in _choices(nodes, tree.state.flags))
-    choices = [choice for choice in found if _worth(choice) >= SHORTEST]
+    found = (_least(frozenset(map(_untagged, choice))) for choice in _choices(nodes, tree.state.flags))
+    choices = [choice for choice in found if _worth(choice) >= SHORTEST and not any(END in one[:-1] for one in choice)]
     if not choices:
         raise NoLiteral(f"no literal of {SHORTEST} letters that every match must hold")
     return max(choices, key=_rank)
+
+
+def _least(choice: Choice) -> Choice:
+    """Without the literals that hold another one."""
+    return frozenset(one for one in choice if not any(other in one for other in choice if other is not one))
 
 
 def _untagged(literal: bytes) -> bytes:
@@ -72,44 +85,63 @@ def _rank(choice: AbstractSet[bytes]) -> tuple[bool, int, int, int]:
 
 
 def _worth(choice: AbstractSet[bytes]) -> int:
-    return min((len(literal) for literal in choice), default=0)
+    return min((len(literal.rstrip(END)) for literal in choice), default=0)
 
 
 def _choices(nodes: Iterable[Node], flags: int) -> list[Choice]:
-    """All the sets of literals that a sequence of nodes requires."""
+    """All the sets of literals that a sequence of nodes requires: of each, a match holds one."""
     found: list[Choice] = []
-    run = bytearray()
+    run: Texts = EMPTY  # all that the nodes since the last gap can match
 
     def end() -> None:
-        if run:
-            found.append(frozenset([bytes(run)]))
-            run.clear()
+        nonlocal run
+        if run != EMPTY:
+            found.append(run)
+        run = EMPTY
 
-    for operation, argument in nodes:
-        if operation is constants.LITERAL and not flags & re.IGNORECASE:
-            run.extend(_encode(argument))
-            continue
-        if operation is constants.AT:
-            continue
-        if operation is constants.SUBPATTERN:
-            _, added, removed, inner = _four(argument)
-            inner_flags = (flags | added) & ~removed
-            plain = _plain(inner, inner_flags)
-            if plain is not None:
-                run.extend(plain)
-                continue
-            end()
-            found += _choices(inner, inner_flags)
+    for node in _tidied(nodes):
+        texts = _texts(node, flags)
+        if texts is not None and len(run) * len(texts) <= MOST_TEXTS:
+            if len(texts) > 1 and run != EMPTY:
+                found.append(run)  # fewer literals, though shorter ones
+            run = _joined(run, texts)
             continue
         end()
-        if operation is constants.BRANCH:
-            found += _branch(argument, flags)
-        elif operation in (constants.MAX_REPEAT, constants.MIN_REPEAT):
-            least, _, inner = _three(argument)
-            if least >= 1:
-                found += _choices(inner, flags)
+        found += _inside(node, flags)
     end()
     return found
+
+
+def _tidied(nodes: Iterable[Node]) -> Iterable[Node]:
+    """Without the white space that may stand before an end: END allows it."""
+    listed = list(nodes)
+    for node, after in zip(listed, [*listed[1:], None]):
+        if after is None or after[0] is not constants.AT or not _is_blank(node):
+            yield node
+
+
+def _is_blank(node: Node) -> bool:
+    """Any white space, or none."""
+    operation, argument = node
+    if operation not in (constants.MAX_REPEAT, constants.MIN_REPEAT):
+        return False
+    least, _, inner = _three(argument)
+    listed = list(inner)
+    return least == 0 and len(listed) == 1 and listed[0] in _BLANKS
+
+
+def _inside(node: Node, flags: int) -> list[Choice]:
+    """What a node that is no plain text requires."""
+    operation, argument = node
+    if operation is constants.SUBPATTERN:
+        _, added, removed, inner = _four(argument)
+        return _choices(inner, (flags | added) & ~removed)
+    if operation is constants.BRANCH:
+        return _branch(argument, flags)
+    if operation in (constants.MAX_REPEAT, constants.MIN_REPEAT):
+        least, _, inner = _three(argument)
+        return _choices(inner, flags) if least >= 1 else []
+    return []
 
 
 def _branch(argument: object, flags: int) -> list[Choice]:
@@ -124,16 +156,70 @@ def _branch(argument: object, flags: int) -> list[Choice]:
     return [frozenset(united)]
 
 
-def _plain(nodes: Iterable[Node], flags: int) -> bytes | None:
-    """The bytes of a group that holds nothing but literals."""
+def _texts(node: Node, flags: int) -> Texts | None:
+    """All texts that a node can match, when these are few and known; None else."""
+    operation, argument = node
+    if operation is constants.AT:
+        return frozenset([END]) if argument in (constants.AT_END, constants.AT_END_STRING) else EMPTY
     if flags & re.IGNORECASE:
         return None
-    literal = bytearray()
-    for operation, argument in nodes:
-        if operation is not constants.LITERAL:
+    if operation is constants.LITERAL:
+        return frozenset([_encode(argument)])
+    if operation is constants.IN:
+        return _class(argument)
+    if operation is constants.SUBPATTERN:
+        _, added, removed, inner = _four(argument)
+        return _sequence(inner, (flags | added) & ~removed)
+    if operation is constants.BRANCH:
+        assert isinstance(argument, tuple)
+        united: set[bytes] = set()
+        for alternative in argument[1]:
+            texts = _sequence(alternative, flags)
+            if texts is None or len(united) + len(texts) > MOST_TEXTS:
+                return None
+            united |= texts
+        return frozenset(united)
+    if operation in (constants.MAX_REPEAT, constants.MIN_REPEAT):
+        least, most, inner = _three(argument)
+        return _repeated(least, most, inner, flags)
+    return None
+
+
+def _class(argument: object) -> Texts | None:
+    """A class of few letters, such as [Ff]."""
+    assert isinstance(argument, list)
+    if len(argument) > FEW or any(operation is not constants.LITERAL for operation, _ in argument):
+        return None
+    return frozenset(_encode(letter) for _, letter in argument)
+
+
+def _repeated(least: int, most: object, inner: Iterable[Node], flags: int) -> Texts | None:
+    """What may stand there or not, or so many times."""
+    if not isinstance(most, int) or most > FEW:
+        return None
+    once = _sequence(inner, flags)
+    texts: Texts = frozenset()
+    power: Texts | None = EMPTY
+    for times in range(most + 1):
+        if power is None or len(texts) + len(power) > MOST_TEXTS:
             return None
-        literal.extend(_encode(argument))
-    return bytes(literal)
+        texts = texts | power if times >= least else texts
+        power = None if once is None or len(power) * len(once) > MOST_TEXTS else _joined(power, once)
+    return texts
+
+
+def _sequence(nodes: Iterable[Node], flags: int) -> Texts | None:
+    texts: Texts = EMPTY
+    for node in _tidied(nodes):
+        more = _texts(node, flags)
+        if more is None or len(texts) * len(more) > MOST_TEXTS:
+            return None
+        texts = _joined(texts, more)
+    return texts
+
+
+def _joined(texts: Texts, more: Texts) -> Texts:
+    return frozenset(one + other for one in texts for other in more)
 
 
 def _encode(argument: object) -> bytes:
