@@ -1,13 +1,13 @@
 /* agent.logs.native._literals: finds many literals in large blocks of bytes.
  *
  * Long literals (PIECE bytes or more): of each, the PIECE bytes that are the rarest in logs are chosen. Wherever they
- * stand, four bytes of them stand at a place that is divisible by STRIDE. So only each fourth place is looked at: its
- * four bytes (a "gram") are hashed, and a bit says whether any literal has such a gram. Few places pass; there the same is
+ * stand, GRAM bytes of them begin at a place that is divisible by STRIDE. So only each fourth place is looked at: the six
+ * bytes there (a "gram") are hashed, and a bit says whether any literal has such a gram. Few places pass; there the same is
  * asked of the four pieces that may lie around it, and at last whole literals are compared. This takes no vector
  * instructions, and is faster than they are.
  *
- * Short literals: a filter looks at 32 (AVX2) or 16 (SSSE3, NEON) places at once. Each literal belongs to one of eight
- * buckets; for each of its first bytes two tables of 16 entries say which buckets have a byte with that low, and with
+ * Short literals: a filter looks at 32 (AVX2) or 16 (SSSE3, NEON) places at once. Of each literal it knows a window, the
+ * four bytes of it that are the rarest. Each belongs to one of eight buckets; for each byte of the window two tables of 16 entries say which buckets have a byte with that low, and with
  * that high, half, and one shuffle instruction looks up as many bytes as a vector has. What survives all tables is
  * compared. (The idea is known as "Teddy".)
  *
@@ -38,7 +38,7 @@
 
 enum {
     STRIDE = 4,
-    GRAM = 4,
+    GRAM = 6,
     PIECE = GRAM + STRIDE - 1,
     WINDOW = 4,        /* bytes of a short literal that the filter looks at */
     SLOTS = 8192,
@@ -56,8 +56,8 @@ typedef struct {
     uint32_t length;
     int last;        /* must it be the last of its line, white space aside? */
     uint32_t next;   /* literal with the same hash, or NONE */
-    uint32_t at;     /* where its piece begins */
-    uint64_t piece;  /* the piece's bytes as a number */
+    uint32_t at;     /* where its piece, or its window, begins */
+    uint64_t piece;  /* the piece's first eight bytes as a number */
 } Literal;
 
 typedef struct Finder {
@@ -103,14 +103,27 @@ typedef struct Path {
 
 static uint32_t mixed(uint32_t value) { return value * UINT32_C(0x9E3779B1); }
 static uint32_t slot(uint32_t value) { return mixed(value) >> 19; }
-static uint32_t mark(uint32_t value) { return mixed(value) >> 14; }
 
 static uint64_t stirred(uint64_t piece) { return piece * UINT64_C(0x9E3779B97F4A7C15); }
+
+static uint32_t mark(uint64_t gram) {  /* of its first GRAM bytes */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return (uint32_t)(stirred(gram >> 8 * (8 - GRAM)) >> 46);
+#else
+    return (uint32_t)(stirred(gram << 8 * (8 - GRAM)) >> 46);
+#endif
+}
 static uint32_t piece_slot(uint64_t piece) { return (uint32_t)(stirred(piece) >> 51); }
 static uint32_t piece_mark(uint64_t piece) { return (uint32_t)(stirred(piece) >> 48); }
 
 static uint32_t load(const uint8_t *bytes) {  /* any alignment; the byte order is the same everywhere in here */
     uint32_t value;
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+static uint64_t load_eight(const uint8_t *bytes) {
+    uint64_t value;
     memcpy(&value, bytes, sizeof value);
     return value;
 }
@@ -156,20 +169,13 @@ static void compare(Search *search, uint32_t number, uint32_t offset) {
 
 /* -- long literals */
 
-static uint64_t load_piece(const uint8_t *bytes, size_t left) {
-    uint64_t piece = 0;
-    memcpy(&piece, bytes, left < 8 ? PIECE : 8);
-    memcpy((uint8_t *)&piece + PIECE, "", 1);
-    return piece;
-}
-
 /* All literals with a piece that covers the gram at this place. */
 static void look_up(Search *search, uint32_t place) {
     const Finder *finder = search->finder;
     for (uint32_t back = 0; back < STRIDE && back <= place; back++) {
         uint32_t begin = place - back;
         if (search->size - begin < PIECE) continue;
-        uint64_t piece = load_piece(search->data + begin, search->size - begin);
+        uint64_t piece = load_eight(search->data + begin);
         uint32_t bit = piece_mark(piece);
         if (!(finder->pieces[bit >> 5] >> (bit & 31) & 1)) continue;
         for (uint32_t number = finder->piece_heads[piece_slot(piece)]; number != NONE;) {
@@ -180,20 +186,22 @@ static void look_up(Search *search, uint32_t place) {
     }
 }
 
+static int passes(const Search *search, uint32_t place) {
+    uint32_t bit = mark(load_eight(search->data + place));
+    return search->finder->marks[bit >> 5] >> (bit & 31) & 1;
+}
+
 /* The places in [from, to) that are divisible by STRIDE, as ``from`` is. */
 static void sample(Search *search, uint32_t from, uint32_t to) {
-    const uint8_t *data = search->data;
-    const uint32_t *marks = search->finder->marks;
     uint32_t place = from;
-#define PASSES(at) (marks[mark(load(data + place + STRIDE * (at))) >> 5] >> (mark(load(data + place + STRIDE * (at))) & 31) & 1)
-    for (; place < to && to - place >= 8 * STRIDE && search->size - place >= 8 * STRIDE; place += 8 * STRIDE) {
-        uint32_t found = PASSES(0) | PASSES(1) << 1 | PASSES(2) << 2 | PASSES(3) << 3 | PASSES(4) << 4 | PASSES(5) << 5
-                       | PASSES(6) << 6 | PASSES(7) << 7;
+    for (; place < to && to - place >= 8 * STRIDE && search->size - place >= 8 * STRIDE + 8; place += 8 * STRIDE) {
+        uint32_t found = 0;
+#pragma GCC unroll 8
+        for (uint32_t at = 0; at < 8; at++) found |= (uint32_t)passes(search, place + STRIDE * at) << at;
         for (; found; found &= found - 1) look_up(search, place + STRIDE * (uint32_t)__builtin_ctz(found));
     }
-    for (; place < to && search->size - place >= GRAM; place += STRIDE)
-        if (PASSES(0)) look_up(search, place);
-#undef PASSES
+    for (; place < to; place += STRIDE)  /* near the end of all, where eight bytes can't be read, all is looked up */
+        if (search->size - place < 8 || passes(search, place)) look_up(search, place);
 }
 
 /* -- short literals */
@@ -204,7 +212,8 @@ static void visit(Search *search, uint32_t place) {
     for (uint32_t size = 1; size <= WINDOW && size <= left; size++) {
         if (!(finder->sizes >> size & 1)) continue;
         uint32_t number = finder->heads[size][slot(load_few(search->data + place, size))];
-        for (; number != NONE; number = finder->literals[number].next) compare(search, number, place);
+        for (; number != NONE; number = finder->literals[number].next)
+            if (place >= finder->literals[number].at) compare(search, number, place - finder->literals[number].at);
     }
 }
 
@@ -379,13 +388,24 @@ static void run(Search *search) {
 /* How often bytes follow each other in the sample, as shares of all pairs and of all bytes. */
 typedef struct { float pair[65536], byte[256]; uint8_t present[MARKS]; } Model;  /* ``present``: grams, by their marks */
 
+static float likely(const uint8_t *bytes, uint32_t size, const Model *model) {
+    float share = model->byte[bytes[0]];
+    for (uint32_t at = 0; at + 1 < size; at++)
+        share *= model->pair[bytes[at] << 8 | bytes[at + 1]] / model->byte[bytes[at]];
+    return share;
+}
+
+static uint64_t load_gram(const uint8_t *bytes) {
+    uint64_t gram = 0;
+    memcpy(&gram, bytes, GRAM);
+    return gram;
+}
+
 /* What a gram costs: how often it stands in a log, by the sample and by its pairs; nothing when it is looked for anyway. */
 static float cost(const Finder *finder, const uint8_t *bytes, const Model *model) {
-    uint32_t bit = mark(load(bytes));
+    uint32_t bit = mark(load_gram(bytes));
     if (finder->marks[bit >> 5] >> (bit & 31) & 1) return 0;
-    float share = model->byte[bytes[0]];
-    for (int at = 0; at < GRAM - 1; at++)
-        share *= model->pair[bytes[at] << 8 | bytes[at + 1]] / model->byte[bytes[at]];
+    float share = likely(bytes, GRAM, model);
     return share + (model->present[bit] ? 1e-3F * model->present[bit] : 0) + 1e-6F;
 }
 
@@ -399,11 +419,11 @@ static void plan_long(Finder *finder, uint32_t number, const Model *model) {
         if (sum < least) least = sum, chosen = at;
     }
     for (uint32_t shift = 0; shift < STRIDE; shift++) {
-        uint32_t bit = mark(load(literal->bytes + chosen + shift));
+        uint32_t bit = mark(load_gram(literal->bytes + chosen + shift));
         finder->marks[bit >> 5] |= UINT32_C(1) << (bit & 31);
     }
     literal->at = chosen;
-    literal->piece = load_piece(literal->bytes + chosen, PIECE);
+    literal->piece = load_eight(literal->bytes + chosen);
     uint32_t bit = piece_mark(literal->piece), *head = &finder->piece_heads[piece_slot(literal->piece)];
     finder->pieces[bit >> 5] |= UINT32_C(1) << (bit & 31);
     literal->next = *head;
@@ -411,18 +431,44 @@ static void plan_long(Finder *finder, uint32_t number, const Model *model) {
     finder->longs++;
 }
 
-static void plan_short(Finder *finder, uint32_t number) {
+/* A bucket of short literals: which halves of bytes its windows have at each place, and how much text has these. */
+typedef struct { uint32_t low[WINDOW], high[WINDOW]; float passes; } Bucket;
+
+static Bucket with(Bucket bucket, const uint8_t *window, uint32_t size, const Model *model) {
+    bucket.passes = 1;
+    for (uint32_t at = 0; at < WINDOW; at++) {
+        bucket.low[at] |= at < size ? UINT32_C(1) << (window[at] & 15) : 0xFFFF;
+        bucket.high[at] |= at < size ? UINT32_C(1) << (window[at] >> 4) : 0xFFFF;
+        float share = 0;
+        for (uint32_t byte = 0; byte < 256; byte++)
+            if (bucket.low[at] >> (byte & 15) & bucket.high[at] >> (byte >> 4) & 1) share += model->byte[byte];
+        bucket.passes *= share;
+    }
+    return bucket;
+}
+
+static void plan_short(Finder *finder, uint32_t number, Bucket buckets[8], const Model *model) {
     Literal *literal = &finder->literals[number];
     uint32_t size = literal->length < WINDOW ? literal->length : WINDOW;
-    uint32_t *head = &finder->heads[size][slot(load_few(literal->bytes, size))];
+    for (uint32_t at = 1; at + size <= literal->length; at++)
+        if (likely(literal->bytes + at, size, model) < likely(literal->bytes + literal->at, size, model)) literal->at = at;
+    const uint8_t *window = literal->bytes + literal->at;
+    uint32_t *head = &finder->heads[size][slot(load_few(window, size))];
     literal->next = *head;
     *head = number;
     finder->sizes |= UINT32_C(1) << size;
-    uint8_t bucket = (uint8_t)(1 << (finder->shorts++ & 7));
+    finder->shorts++;
+    int chosen = 0;
+    float least = 2;
+    for (int bucket = 0; bucket < 8; bucket++) {
+        float more = with(buckets[bucket], window, size, model).passes - buckets[bucket].passes;
+        if (more < least) least = more, chosen = bucket;
+    }
+    buckets[chosen] = with(buckets[chosen], window, size, model);
     for (uint32_t at = 0; at < WINDOW; at++)
         for (uint32_t half = 0; half < 16; half++) {
-            if (at >= size || half == (uint32_t)(literal->bytes[at] & 15)) finder->low[at][half] |= bucket;
-            if (at >= size || half == (uint32_t)(literal->bytes[at] >> 4)) finder->high[at][half] |= bucket;
+            finder->low[at][half] |= (uint8_t)((buckets[chosen].low[at] >> half & 1) << chosen);
+            finder->high[at][half] |= (uint8_t)((buckets[chosen].high[at] >> half & 1) << chosen);
         }
 }
 
@@ -436,7 +482,7 @@ static int plan(Finder *finder, const uint8_t *text, size_t length) {
         model->pair[text[at] << 8 | text[at + 1]] += 1;
         model->byte[text[at]] += 1;
         if (at + GRAM <= length) {
-            uint8_t *present = &model->present[mark(load(text + at))];
+            uint8_t *present = &model->present[mark(load_gram(text + at))];
             *present = (uint8_t)(*present + (*present < 255));
         }
     }
@@ -445,8 +491,10 @@ static int plan(Finder *finder, const uint8_t *text, size_t length) {
     for (int byte = 0; byte < 256; byte++) model->byte[byte] /= sum;
     memset(finder->heads, 255, sizeof finder->heads);
     memset(finder->piece_heads, 255, sizeof finder->piece_heads);
+    Bucket buckets[8];
+    memset(buckets, 0, sizeof buckets);
     for (uint32_t number = 0; number < finder->count; number++)
-        if (finder->literals[number].length < PIECE) plan_short(finder, number);
+        if (finder->literals[number].length < PIECE) plan_short(finder, number, buckets, model);
         else plan_long(finder, number, model);
     free(model);
     return 1;
