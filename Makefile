@@ -45,11 +45,13 @@ test-vm: tools venv-test
 venv: .venv/.run
 venv-test: .venv/.test
 
-.venv/.run: setup.cfg pyproject.toml | libraries
+.venv/.run: setup.cfg setup.py pyproject.toml agent/logs/native/literals.c | libraries
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[zstd]'
-	$(BIN)/pip install -q --disable-pip-version-check -e '.[fast]' \
-		|| echo 'note: hyperscan could not be had; logs are searched by the slower plain engine'
+	@$(BIN)/python -c 'import agent.logs.native._literals' 2>/dev/null \
+		|| echo 'note: nothing could be compiled; logs are searched by the slower plain engine'
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[gzip]' \
+		|| echo 'note: isal could not be had; gz is read by the slower standard library'
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[journal]' \
 		|| echo 'note: systemd-python could not be built; journalctl is used in its place'
 	touch $@
@@ -86,5 +88,5 @@ lab: tools venv-test
 
 clean:
 	-[ ! -d '$(LAB_DIR)' ] || LAB_DIR='$(LAB_DIR)' $(BIN)/python -m tests.lab --clean
-	rm -rf .venv .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
+	rm -rf .venv .fuzz agent/logs/native/*.so .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from agent.logs.accept import accepts
 from agent.logs.lines import WINDOW
@@ -50,8 +51,9 @@ class Collector:
             kept.append(Match(pattern.key, _shown(entry, text, hit), groups))
         return tuple(matched)
 
-    def hits(self) -> dict[str, Hits]:
-        return {key: Hits(key, self._counts[key], tuple(kept)) for key, kept in self._kept.items()}
+    def hits(self, more: Mapping[str, int] = MappingProxyType({})) -> dict[str, Hits]:
+        """``more``: matches by key that were counted elsewhere, and not offered."""
+        return {key: Hits(key, self._counts[key] + more.get(key, 0), tuple(kept)) for key, kept in self._kept.items()}
 
 
 def _shown(entry: Entry, text: str, hit: re.Match[str]) -> Entry:

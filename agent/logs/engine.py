@@ -7,7 +7,7 @@ Both answer the same. The plain twin is what the compiled one is tested against,
 from __future__ import annotations
 
 import importlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Protocol
@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from agent.logs.literals import END, ORDINARY
 
 ATOMS = (8, 6)  # bytes of a piece that several literals may share
+KEPT = 32  # hits of a quiet literal that are told of a block
 SPACING = 512  # bytes: so far apart a literal is told again on one line
 BLANKS = b" \t\r\v\f"
 
@@ -27,14 +28,24 @@ class Hit(NamedTuple):
     literal: int
 
 
-class Engine(Protocol):
-    """Finds literals. ``find`` gives the hits of ``data[start:stop]``, by line, and the newlines in it.
+class Hits(NamedTuple):
+    """All of a block, by line; its newlines; and for each literal how often it was found, where quiet ones were asked
+    for."""
 
+    hits: list[Hit]
+    newlines: int
+    counts: Sequence[int] = ()
+
+
+class Engine(Protocol):
+    """Finds literals. ``find`` gives the hits of ``data[start:stop]``.
+
+    ``quiet`` (none, or a byte for each literal): those that are not 0 are counted, and only their last KEPT hits told.
     Of each literal one hit a line is told, and one more each SPACING bytes or less of a longer line. A literal may end
     with a newline, which stands for white space up to the end of a line, or of the data. No other newline is in one.
     """
 
-    def find(self, data: bytes, start: int, stop: int) -> tuple[list[Hit], int]: ...
+    def find(self, data: bytes, start: int, stop: int, quiet: bytes = b"") -> Hits: ...
 
 
 class PlainEngine:
@@ -49,7 +60,7 @@ class PlainEngine:
             atom = atoms[literal]
             self._atoms[atom].append((number, literal.index(atom)))
 
-    def find(self, data: bytes, start: int, stop: int) -> tuple[list[Hit], int]:
+    def find(self, data: bytes, start: int, stop: int, quiet: bytes = b"") -> Hits:
         places = []
         for atom, literals in self._atoms.items():
             at = data.find(atom, start, stop)
@@ -68,7 +79,8 @@ class PlainEngine:
             if last is None or last.line != line or place - start - last.offset >= SPACING:
                 told[number] = Hit(line, place - start, number)
                 hits.append(told[number])
-        return hits, data.count(b"\n", start, stop)
+        newlines = data.count(b"\n", start, stop)
+        return _hushed(hits, newlines, quiet) if quiet else Hits(hits, newlines)
 
     def _stands(self, data: bytes, place: int, number: int, start: int, stop: int) -> bool:
         literal = self._bare[number]
@@ -81,6 +93,17 @@ class PlainEngine:
         return not data[end : stop if close < 0 else close].strip(BLANKS)
 
 
+def _hushed(hits: Sequence[Hit], newlines: int, quiet: bytes) -> Hits:
+    counts = [0] * len(quiet)
+    kept: dict[int, deque[Hit]] = defaultdict(lambda: deque(maxlen=KEPT))
+    for hit in hits:
+        counts[hit.literal] += quiet[hit.literal] > 0
+        if quiet[hit.literal]:
+            kept[hit.literal].append(hit)
+    told = [hit for hit in hits if not quiet[hit.literal]]
+    return Hits(sorted([*told, *(hit for last in kept.values() for hit in last)]), newlines, counts)
+
+
 class NativeEngine:
     """Our own compiled search (agent/logs/native). ImportError where it was not compiled."""
 
@@ -88,12 +111,15 @@ class NativeEngine:
         native = importlib.import_module("agent.logs.native._literals")
         self._finder = native.Finder(tuple(literals), ORDINARY, path)
 
-    def find(self, data: bytes, start: int, stop: int) -> tuple[list[Hit], int]:
-        packed, newlines, _ = self._finder.find(data, start, stop)
+    def find(self, data: bytes, start: int, stop: int, quiet: bytes = b"") -> Hits:
+        packed, newlines, counts = self._finder.find(data, start, stop, quiet)
         if not packed:
-            return [], newlines
+            return Hits([], newlines)
         numbers = memoryview(packed).cast("I").tolist()
-        return list(map(Hit, numbers[1::3], numbers[0::3], numbers[2::3])), newlines
+        hits = list(map(Hit, numbers[1::3], numbers[0::3], numbers[2::3]))
+        if not quiet:
+            return Hits(hits, newlines)
+        return Hits(sorted(hits), newlines, memoryview(counts).cast("I").tolist())
 
 
 def best_engine(literals: Sequence[bytes]) -> Engine:

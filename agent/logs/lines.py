@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Protocol
 
 from agent.logs.engine import SPACING
+from agent.logs.flood import Flood
 from agent.logs.plan import Plan
 
 BLOCK = 1024 * 1024  # bytes read at once; a line that is longer is searched in parts
@@ -48,8 +49,10 @@ class _Open:
     searched: int = 0  # bytes at the buffer's beginning whose literals have been seen
 
 
-def candidates(stream: Readable, plan: Plan, counted: list[int] | None = None) -> Iterator[Line]:
-    """The lines of a stream that may match, in order. ``counted`` gets the number of lines read.
+def candidates(
+    stream: Readable, plan: Plan, counted: list[int] | None = None, flood: Flood | None = None
+) -> Iterator[Line]:
+    """The lines of a stream that may match, in order; of a ``flood`` the newest. ``counted`` gets the number of lines.
 
     An error of the stream (damage, a disk's error) is raised after everything before it was searched.
     """
@@ -65,11 +68,11 @@ def candidates(stream: Readable, plan: Plan, counted: list[int] | None = None) -
             start = block.find(b"\n") + 1 or len(block)
             rest += block[:start]
             if rest.endswith(b"\n") or (last and start == len(block)):
-                number += yield from _lines(rest, 0, len(rest), number, plan, line)
+                number += yield from _lines(rest, (0, len(rest)), number, plan, line, flood)
                 rest, line = b"", _Open()
         end = len(block) if last else block.rfind(b"\n") + 1
         if end > start:
-            number += yield from _lines(block, start, end, number, plan, line)
+            number += yield from _lines(block, (start, end), number, plan, line, flood)
             line = _Open()
         if start < len(block) and end < len(block):
             rest = block[max(start, end) :]
@@ -114,10 +117,15 @@ def _part(data: bytes, number: int, plan: Plan, line: _Open) -> Generator[Line, 
     return data[cut - CONTEXT :]
 
 
-def _lines(data: bytes, start: int, stop: int, number: int, plan: Plan, line: _Open) -> Generator[Line, None, int]:
-    """Candidates in ``data[start:stop]``, which ends with a line's end; its first line may have begun before, as
+def _lines(
+    data: bytes, part: tuple[int, int], number: int, plan: Plan, line: _Open, flood: Flood | None
+) -> Generator[Line, None, int]:
+    """Candidates in a part of the data, which ends with a line's end; its first line may have begun before, as
     ``line`` tells. Returns the number of its lines."""
-    places = plan.find(data, start + line.searched, stop)
+    start, stop = part
+    places = plan.find(data, start + line.searched, stop, flood.quiet if flood is not None else b"")
+    if flood is not None and places.counts:
+        flood.counted(places.counts)
     for index, group in groupby(places.found, itemgetter(0)):
         found = [(offset, indices) for _, offset, indices in group]
         begin = max(start, data.rfind(b"\n", start, found[0][0]) + 1)

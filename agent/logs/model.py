@@ -73,7 +73,8 @@ class Match:
 
 @dataclass(frozen=True)
 class Hits:
-    """All that one pattern hit: counted in full, kept up to a limit (the newest)."""
+    """All that one pattern hit, kept up to a limit (the newest). ``count`` is exact for the first thousands of a
+    source; of a flood the rest is counted by the lines that hold its literals."""
 
     key: str
     count: int

@@ -66,7 +66,7 @@ class Plan:
         for index, choice in enumerate(choices):
             for literal in choice:
                 leads[numbers[literal]].append(index)
-        self._leads = tuple(map(tuple, leads))
+        self.leads = tuple(map(tuple, leads))
         self._make = engine
         self._anchored = tuple(bool(ANCHOR.search(pattern.regex)) for pattern in patterns)
 
@@ -81,18 +81,20 @@ class Plan:
         plain = PID.sub(":", line, count=1)
         return [index for index in indices if self._anchored[index] or self.regexes[index].search(plain)]
 
-    def find(self, data: bytes, start: int = 0, stop: int | None = None) -> Places:
-        """The literals in ``data[start:stop]``."""
+    def find(self, data: bytes, start: int = 0, stop: int | None = None, quiet: bytes = b"") -> Places:
+        """The literals in ``data[start:stop]``; ``quiet`` as for an engine."""
         stop = len(data) if stop is None else stop
         if not self.literals:
             return Places((), data.count(b"\n", start, stop))
-        hits, newlines = self._engine.find(data, start, stop)
-        return Places([(hit.line, start + hit.offset, self._leads[hit.literal]) for hit in hits], newlines)
+        found = self._engine.find(data, start, stop, quiet)
+        places = [(hit.line, start + hit.offset, self.leads[hit.literal]) for hit in found.hits]
+        return Places(places, found.newlines, found.counts)
 
 
 class Places(NamedTuple):
     """Where literals stand: the newlines before each, its offset, the numbers of the patterns that it leads to; by
-    line. ``newlines`` in all."""
+    line. ``newlines`` in all; how often the quiet literals were found."""
 
     found: Sequence[tuple[int, int, tuple[int, ...]]]
     newlines: int
+    counts: Sequence[int] = ()

@@ -13,6 +13,7 @@ from agent.logs import compressed
 from agent.logs.boots import SIGN_KEYS, SIGNS_KEPT, Mark, Timeline, boundaries, of_texts
 from agent.logs.collect import Collector
 from agent.logs.extents import LIMIT, Extents
+from agent.logs.flood import Flood
 from agent.logs.header import Header, parse, when
 from agent.logs.lines import Readable, candidates
 from agent.logs.model import Entry, Found, Hits, Match, Unchecked
@@ -181,15 +182,16 @@ def search_file(
         whole = not (isinstance(readable, Extents) and readable.left_out)
         limited = _Limited(readable, MOST_TEXT, ends)
         source: Readable = Uncoloured(limited) if _console(path) else limited
-        collector = Collector(
-            plan, {BOOT.key: MOST_BOOTS, LOGGER.key: MOST_BOOTS, **dict.fromkeys(SIGN_KEYS, SIGNS_KEPT)}
-        )
+        keep = {BOOT.key: MOST_BOOTS, LOGGER.key: MOST_BOOTS, **dict.fromkeys(SIGN_KEYS, SIGNS_KEPT)}
+        collector = Collector(plan, keep)
+        flood = Flood(plan, keep)
         counted: list[int] = []
         try:
-            for line in candidates(source, plan, counted):
+            for line in candidates(source, plan, counted, flood):
                 text = line.data.decode("utf-8", "replace").strip()
                 likely = plan.likely(text, line.patterns)
                 if not likely:
+                    flood.saw(line.patterns, ())
                     continue
                 header = parse(line.head.decode("utf-8", "replace") if line.head else text)
                 if line.head:
@@ -197,12 +199,12 @@ def search_file(
                 moment = when(header, newest, local)
                 if since is not None and moment is not None and moment < since:
                     continue
-                collector.offer(entry(path, line.number, header, moment), likely)
+                flood.saw(line.patterns, collector.offer(entry(path, line.number, header, moment), likely))
         except compressed.DAMAGE as error:
             unchecked.append(Unchecked(path, f"damaged, read only in part: {_said(error)}"))
         if limited.ended:
             unchecked.append(Unchecked(path, limited.ended))
-    hits = collector.hits()
+    hits = collector.hits(flood.more())
     marks = boundaries(hits.pop(BOOT.key, None), hits.pop(LOGGER.key, None))
     return Searched(hits, marks, counted[0] if counted else 0, whole)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.logs.engine import SPACING, NativeEngine, PlainEngine
+from agent.logs.engine import KEPT, SPACING, NativeEngine, PlainEngine
 
 native = pytest.importorskip("agent.logs.native._literals")
 
@@ -50,8 +50,8 @@ def lines_of(hits: Sequence[tuple[int, int, int]]) -> set[tuple[int, int]]:
 
 def check(data: bytes, start: int, stop: int, literals: tuple[bytes, ...], path: str) -> None:
     """Same lines and newlines; each hit stands where it is said to; no gap between told hits is wide without cause."""
-    hits, newlines = NativeEngine(literals, path).find(data, start, stop)
-    expected, counted = PlainEngine(literals).find(data, start, stop)
+    hits, newlines, _ = NativeEngine(literals, path).find(data, start, stop)
+    expected, counted, _ = PlainEngine(literals).find(data, start, stop)
     assert newlines == counted
     assert lines_of(hits) == lines_of(expected)
     assert [hit.line for hit in hits] == sorted(hit.line for hit in hits)
@@ -106,35 +106,32 @@ def test_a_literal_at_every_place_around_every_border(path: str) -> None:
         for literal in literals:
             for after in (0, 1, 40):
                 data = b"." * size + literal + b"." * after
-                assert lines_of(NativeEngine(literals, path).find(data, 0, len(data))[0]) == {
-                    (0, literals.index(literal))
-                }
-                cut, _ = NativeEngine(literals, path).find(data, 0, size + len(literal) - 1)
-                assert not cut
+                engine = NativeEngine(literals, path)
+                assert lines_of(engine.find(data, 0, len(data)).hits) == {(0, literals.index(literal))}
+                assert not engine.find(data, 0, size + len(literal) - 1).hits
 
 
 @pytest.mark.parametrize("path", native.PATHS)
 def test_a_line_of_64_mib_is_searched_to_its_end(path: str) -> None:
     data = b"y" * (64 << 20) + b"needle-in-hay" + b"z" * 100
-    hits, newlines = NativeEngine((b"needle-in-hay",), path).find(data, 0, len(data))
+    hits, newlines, _ = NativeEngine((b"needle-in-hay",), path).find(data, 0, len(data))
     assert [hit.offset for hit in hits] == [64 << 20] and newlines == 0
 
 
-def test_a_flood_of_quiet_literals_is_counted_and_its_last_are_told() -> None:
+@pytest.mark.parametrize("engine", [NativeEngine, PlainEngine])
+def test_quiet_literals_are_counted_and_their_last_hits_told(engine: type[NativeEngine] | type[PlainEngine]) -> None:
     data = b"needle-in-hay\nother-needle\n" * 1000
-    finder = native.Finder((b"needle-in-hay", b"other-needle"))
-    hits, newlines, counts = finder.find(data, 0, len(data), b"\1\0")
-    numbers = memoryview(hits).cast("I").tolist()
-    told = list(zip(numbers[1::3], numbers[2::3]))
-    assert newlines == 2000 and memoryview(counts).cast("I").tolist() == [1000, 0]
-    assert [line for line, literal in told if literal == 0] == list(range(1936, 2000, 2))
-    assert len([line for line, literal in told if literal == 1]) == 1000
+    hits, newlines, counts = engine((b"needle-in-hay", b"other-needle")).find(data, 0, len(data), b"\1\0")
+    assert newlines == 2000 and list(counts) == [1000, 0]
+    assert [hit.line for hit in hits if hit.literal == 0] == list(range(2000 - 2 * KEPT, 2000, 2))
+    assert len([hit for hit in hits if hit.literal == 1]) == 1000
+    assert hits == sorted(hits)
 
 
 def test_many_literals_of_one_beginning_and_a_block_that_repeats_it() -> None:
     literals = tuple(b"a" * size for size in range(3, 400))
     data = b"a" * 200_000 + b"\n" + b"a" * 5
-    hits, _ = NativeEngine(literals).find(data, 0, len(data))
+    hits = NativeEngine(literals).find(data, 0, len(data)).hits
     assert lines_of(hits) == {(0, number) for number in range(len(literals))} | {(1, 0), (1, 1), (1, 2)}
 
 
