@@ -50,7 +50,7 @@ class _Open:
 
 
 def candidates(
-    stream: Readable, plan: Plan, counted: list[int] | None = None, flood: Flood | None = None
+    stream: Readable, plan: Plan, counted: list[int] | None = None, flood: Flood[Line] | None = None
 ) -> Iterator[Line]:
     """The lines of a stream that may match, in order; of a ``flood`` the newest. ``counted`` gets the number of lines.
 
@@ -118,7 +118,7 @@ def _part(data: bytes, number: int, plan: Plan, line: _Open) -> Generator[Line, 
 
 
 def _lines(
-    data: bytes, part: tuple[int, int], number: int, plan: Plan, line: _Open, flood: Flood | None
+    data: bytes, part: tuple[int, int], number: int, plan: Plan, line: _Open, flood: Flood[Line] | None
 ) -> Generator[Line, None, int]:
     """Candidates in a part of the data, which ends with a line's end; its first line may have begun before, as
     ``line`` tells. Returns the number of its lines."""

@@ -15,7 +15,7 @@ from agent.logs.collect import Collector
 from agent.logs.extents import LIMIT, Extents
 from agent.logs.flood import Flood
 from agent.logs.header import Header, parse, when
-from agent.logs.lines import Readable, candidates
+from agent.logs.lines import Line, Readable, candidates
 from agent.logs.model import Entry, Found, Hits, Match, Unchecked
 from agent.logs.plan import BOOT, LOGGER, Plan
 from agent.target import Stat, Target
@@ -184,24 +184,36 @@ def search_file(
         source: Readable = Uncoloured(limited) if _console(path) else limited
         keep = {BOOT.key: MOST_BOOTS, LOGGER.key: MOST_BOOTS, **dict.fromkeys(SIGN_KEYS, SIGNS_KEPT)}
         collector = Collector(plan, keep)
-        flood = Flood(plan, keep)
+        flood: Flood[Line] = Flood(plan, keep)
         counted: list[int] = []
+
+        def confirm(line: Line, patterns: tuple[int, ...]) -> tuple[int, ...]:
+            """Which of the patterns match the line."""
+            text = line.data.decode("utf-8", "replace").strip()
+            likely = plan.likely(text, patterns)
+            if not likely:
+                return ()
+            header = parse(line.head.decode("utf-8", "replace") if line.head else text)
+            if line.head:
+                header = replace(header, text=text)
+            moment = when(header, newest, local)
+            if since is not None and moment is not None and moment < since:
+                return ()
+            return collector.offer(entry(path, line.number, header, moment), likely)
+
         try:
             for line in candidates(source, plan, counted, flood):
-                text = line.data.decode("utf-8", "replace").strip()
-                likely = plan.likely(text, line.patterns)
-                if not likely:
-                    flood.saw(line.patterns, ())
+                patterns = flood.fresh(line, line.patterns)
+                if not patterns or flood.nothing(line.data, patterns):
                     continue
-                header = parse(line.head.decode("utf-8", "replace") if line.head else text)
-                if line.head:
-                    header = replace(header, text=text)
-                moment = when(header, newest, local)
-                if since is not None and moment is not None and moment < since:
-                    continue
-                flood.saw(line.patterns, collector.offer(entry(path, line.number, header, moment), likely))
+                matched = confirm(line, patterns)
+                flood.saw(patterns, matched)
+                if not matched and since is None:
+                    flood.found_nothing(line.data, patterns)
         except compressed.DAMAGE as error:
             unchecked.append(Unchecked(path, f"damaged, read only in part: {_said(error)}"))
+        for line, patterns in flood.rest():
+            confirm(line, patterns)
         if limited.ended:
             unchecked.append(Unchecked(path, limited.ended))
     hits = collector.hits(flood.more())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import random
 import re
 import shutil
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from agent.diagnosis.evaluation import all_patterns
 from agent.diagnosis.loader import load
-from agent.logs.engine import Engine, HyperscanEngine, PlainEngine
+from agent.logs.engine import Engine, NativeEngine, PlainEngine
 from agent.logs.lines import candidates
 from agent.logs.model import Pattern
 from agent.logs.plan import Plan
@@ -80,8 +79,11 @@ def main() -> None:
             f"{len(patterns)} patterns, {MEGABYTES} MiB of syslog; how many times as fast as grep -E -f with the same"
         )
         engines: list[type[Engine]] = [PlainEngine]
-        if importlib.util.find_spec("hyperscan"):
-            engines.append(HyperscanEngine)
+        try:
+            NativeEngine((b"needle",))
+            engines.append(NativeEngine)
+        except ImportError:
+            print("note: nothing was compiled")
         for engine in engines:
             plan = Plan(patterns, engine)
 
