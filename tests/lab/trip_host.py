@@ -21,6 +21,8 @@ from tests.manifest import STORE, Manifest, differences, manifest
 LIVING = (
     STORE,
     "/var/log",
+    "/var/backups",  # at midnight, by dpkg-db-backup.timer
+    "/var/lib/logrotate",
     "/var/tmp",
     "/var/lib/systemd",
     "/var/lib/NetworkManager",
