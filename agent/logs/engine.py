@@ -17,7 +17,7 @@ from agent.logs.literals import END, ORDINARY
 ATOMS = (8, 6)  # bytes of a piece that several literals may share
 KEPT = 32  # hits of a quiet literal that are told of a block
 SPACING = 512  # bytes: so far apart a literal is told again on one line
-BLANKS = b" \t\r\v\f"
+BLANKS = bytes(byte for byte in range(256) if byte <= 32 or byte >= 128)  # or a part of wide white space
 
 
 class Hit(NamedTuple):

@@ -204,11 +204,11 @@ def search_file(
         try:
             for line in candidates(source, plan, counted, flood):
                 patterns = flood.fresh(line, line.patterns)
-                if not patterns or flood.nothing(line.data, patterns):
+                if not patterns or (not line.head and flood.nothing(line.data, patterns)):
                     continue
                 matched = confirm(line, patterns)
                 flood.saw(patterns, matched)
-                if not matched and since is None:
+                if not matched and since is None and not line.head:
                     flood.found_nothing(line.data, patterns)
         except compressed.DAMAGE as error:
             unchecked.append(Unchecked(path, f"damaged, read only in part: {_said(error)}"))

@@ -73,3 +73,12 @@ def test_a_pattern_of_which_all_is_needed_is_never_quiet() -> None:
         flood.saw((0, 1), (0, 1))
     quiet = {literal for literal, mark in zip(plan.literals, flood.quiet) if mark}
     assert quiet == {literal for number, literal in enumerate(plan.literals) if plan.leads[number] == (1,)}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_window_that_matched_with_its_line_is_not_remembered_as_nothing(
+    tmp_path: Path, engine: Callable[..., object]
+) -> None:
+    far = "x" * 6000 + "Out of memory: Killed process 5" + "y" * 3000
+    lines = ["kernel: Out of memory: Killed process 4 " + far, "kernel: something else, as long as the other " + far]
+    assert searched(tmp_path, lines, engine)["oom"][0] == 2

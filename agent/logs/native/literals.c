@@ -146,10 +146,10 @@ static int push(Search *search, Hit hit) {
     return 1;
 }
 
+/* Is there nothing but white space up to the end of the line? What may be a part of wide white space passes. */
 static int ends_line(const Search *search, uint32_t place) {
-    static const char BLANKS[] = " \t\r\v\f";
-    while (place < search->size && search->data[place] != '\n')
-        if (!memchr(BLANKS, search->data[place++], sizeof BLANKS - 1)) return 0;
+    for (; place < search->size && search->data[place] != '\n'; place++)
+        if (search->data[place] > ' ' && search->data[place] < 128) return 0;
     return 1;
 }
 
