@@ -45,7 +45,7 @@ test-vm: tools venv-test
 venv: .venv/.run
 venv-test: .venv/.test
 
-.venv/.run: setup.cfg setup.py pyproject.toml agent/logs/native/literals.c | libraries
+.venv/.run: setup.cfg setup.py pyproject.toml $(wildcard agent/logs/native/*.c) | libraries
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[zstd]'
 	@$(BIN)/python -c 'import agent.logs.native._literals' 2>/dev/null \

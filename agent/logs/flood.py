@@ -36,6 +36,13 @@ class Flood(Generic[T]):
         self._nothing: set[tuple[bytes, tuple[int, ...]]] = set()
         self.quiet = b""
 
+    def next_source(self) -> None:
+        """What is tired stays so in another source, whose newest lines are kept for themselves."""
+        self._nothing.clear()
+        self._skipped = [0] * len(self._skipped)
+        for later in self._later.values():
+            later.clear()
+
     def saw(self, offered: Iterable[int], matched: Collection[int]) -> None:
         """A line held literals of the ``offered`` patterns, and these of them matched."""
         for index in offered:

@@ -34,6 +34,7 @@ class Reading:
     close: Callable[[], None]
     most: int = 0
     problem: Callable[[], str] = lambda: ""
+    reader: JournaldReader | None = None  # of our own, which knows a shorter way
 
 
 # A journalctl that is not the machine's own: what it gives for a file, named by its path in the target, as
@@ -69,7 +70,7 @@ def _ourselves(stream: BinaryIO) -> Maybe[Reading]:
     if file.header.features & Feature.ZSTD and not zstd_here():
         return Unknown("no library for zstd", Why.ABSENT)
     reader = JournaldReader(file)
-    return Reading(reader.entries(), lambda: None, problem=lambda: reader.problem)
+    return Reading(reader.entries(), lambda: None, problem=lambda: reader.problem, reader=reader)
 
 
 class _Reader(Protocol):

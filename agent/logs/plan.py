@@ -75,11 +75,25 @@ class Plan:
         """Made when the first block is read: it takes its time, and many a target has no log."""
         return self._make(self.literals)
 
+    @cached_property
+    def astride(self) -> frozenset[bytes]:
+        """What a tag may end with in which a literal begins that ends in the message."""
+        return frozenset(literal[: at.start()] for literal in self.literals for at in re.finditer(b"(?<!^): ", literal))
+
     def likely(self, line: str, indices: Sequence[int]) -> list[int]:
         """Those of the patterns that may match the line's message: tried on the whole line, before it is
         taken apart, which costs more. A regex bound to the message's start can't be tried so."""
         plain = PID.sub(":", line, count=1)
         return [index for index in indices if self._anchored[index] or self.regexes[index].search(plain)]
+
+    def matching(self, indices: Sequence[int], message: str, ident: str) -> tuple[int, ...]:
+        """Those of the patterns that match a message: as it is, or behind its tag."""
+        tagged = f"{ident}: {message}" if ident else ""
+        return tuple(
+            index
+            for index in indices
+            if self.regexes[index].search(message) or (tagged and self.regexes[index].search(tagged))
+        )
 
     def find(self, data: bytes, start: int = 0, stop: int | None = None, quiet: bytes = b"") -> Places:
         """The literals in ``data[start:stop]``; ``quiet`` as for an engine."""

@@ -24,7 +24,7 @@ class Blocks:
         if inside + size <= BLOCK:
             return self._block(number)[inside : inside + size]
         if size > KEPT * BLOCK // 4:
-            return self._read(offset, size)
+            return self.read(offset, size)
         parts = [self._block(number)[inside:]]
         size -= BLOCK - inside
         while size > 0:
@@ -38,13 +38,14 @@ class Blocks:
         if kept is not None:
             self._kept.move_to_end(number)
             return kept
-        block = self._read(number * BLOCK, BLOCK)
+        block = self.read(number * BLOCK, BLOCK)
         self._kept[number] = block
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return block
 
-    def _read(self, offset: int, size: int) -> bytes:
+    def read(self, offset: int, size: int) -> bytes:
+        """As ``at``, but nothing of it is kept."""
         parts = []
         try:
             while size > 0:

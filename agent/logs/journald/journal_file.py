@@ -49,18 +49,30 @@ class JournalFile:
                 self._values.popitem(last=False)
         return value
 
+    def value_in(self, block: bytes, at: int, offset: int) -> Maybe[bytes]:
+        """The same, where ``block[at:]`` holds what stands at the offset."""
+        header = layout.object_header(block, at)
+        if header is None or header.size > len(block) - at:
+            return self.value(offset)
+        return self._decoded(header, block[at : at + header.size])
+
     def _value(self, offset: int) -> Maybe[bytes]:
         if offset & 7 or not self.header.size <= offset < self.end:
             return _NO_DATA
-        head = self._blocks.at(offset, 256)
-        header = layout.object_header(head)
-        start = self.header.payload
-        if header is None or header.kind != Kind.DATA or header.size <= start or offset + header.size > self.end:
+        data = self._blocks.at(offset, 256)
+        header = layout.object_header(data)
+        if header is None or offset + header.size > self.end:
             return _NO_DATA
-        data = head[start : header.size]
-        if header.size > len(head):
-            data = self._blocks.at(offset + start, header.size - start)
-        return decompressed(data, header.flags) if header.flags else data
+        if header.size > len(data):
+            data = self._blocks.at(offset, header.size)
+        return self._decoded(header, data)
+
+    def _decoded(self, header: ObjectHeader, data: bytes) -> Maybe[bytes]:
+        start = self.header.payload
+        if header.kind != _DATA or header.size <= start:
+            return _NO_DATA
+        value = data[start : header.size]
+        return decompressed(value, header.flags) if header.flags else value
 
     def entry(self, offset: int) -> EntryObject | None:
         """The entry at an offset, None where there is none that can be one."""
@@ -75,21 +87,36 @@ class JournalFile:
 
     def linked(self, first: int, most: int) -> Iterator[int]:
         """Offsets of entries by a chain of arrays that begins at ``first``, at most so many. Stops at damage."""
-        array, seen = first, 0
-        while array and seen < most:
-            head = self._blocks.at(array, layout.ARRAY_FIXED) if not array & 7 and array < self.end else b""
-            header = layout.object_header(head)
-            if header is None or header.kind != Kind.ENTRY_ARRAY or array + header.size > self.end:
+        seen = 0
+        for array in self._arrays(first):
+            if seen >= most:
                 return
-            found = layout.array_items(self._blocks.at(array, header.size), self.header.compact)
-            if found is None:
-                return
-            following, items = found
+            items = layout.array_items(array, self.header.compact)
             yield from items[: most - seen]
             seen += len(items)
+
+    def arrays(self, first: int) -> Iterator[bytes]:
+        """The items of such a chain's arrays, as they stand there."""
+        return (array[layout.ARRAY_FIXED :] for array in self._arrays(first))
+
+    def _arrays(self, first: int) -> Iterator[bytes]:
+        array = first
+        while array and not array & 7 and array < self.end:
+            header = layout.object_header(self._blocks.at(array, layout.ARRAY_FIXED))
+            if header is None or header.kind != Kind.ENTRY_ARRAY or array + header.size > self.end:
+                return
+            data = self._blocks.at(array, header.size)
+            if len(data) < header.size or header.size < layout.ARRAY_FIXED:
+                return
+            yield data
+            following = layout.next_array(data)
             if following <= array:
                 return  # arrays are only ever appended: anything else is a circle
             array = following
+
+    def raw(self, offset: int, size: int) -> bytes:
+        """What stands there, past the blocks that are kept."""
+        return self._blocks.read(offset, size)
 
     def entries(self) -> Iterator[EntryObject]:
         """All entries in the order in which they were written: by the arrays that lead to them, and from the first
@@ -168,6 +195,7 @@ class JournalFile:
         return None
 
 
+_DATA = int(Kind.DATA)
 _NO_DATA = Unknown("damaged", Why.UNREADABLE)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from functools import cached_property
+from typing import NamedTuple
 
 SIGNATURE = b"LPKSHHRH"
 SMALLEST_HEADER = 208  # of the oldest writers
@@ -15,15 +17,12 @@ LARGEST_HEADER = 4096
 OBJECT_HEADER = 16
 ENTRY_FIXED = 64
 ARRAY_FIXED = 24
-FIELD_FIXED = 40
 LARGEST_OBJECT = 768 * 1024 * 1024 + 72  # the largest field that journald takes
 MOST_ITEMS = 4096  # fields of one entry; journald takes 1024
 
 _HEADER = struct.Struct("<8sIIB7x16s16s16s16s" + "Q" * 15)
 _OBJECT = struct.Struct("<BB6sQ")
-_DATA = struct.Struct("<QQQQQQ")
 _ENTRY = struct.Struct("<QQQ16sQ")
-_FIELD = struct.Struct("<QQQ")
 
 
 class Kind(IntEnum):
@@ -76,22 +75,21 @@ class FileHeader:
     oldest: int  # microseconds since the epoch
     newest: int
 
-    @property
+    @cached_property
     def compact(self) -> bool:
         return bool(self.features & Feature.COMPACT)
 
-    @property
+    @cached_property
     def keyed(self) -> bool:
         return bool(self.features & Feature.KEYED_HASH)
 
-    @property
+    @cached_property
     def payload(self) -> int:
         """Where the payload of a data object begins."""
         return 72 if self.compact else 64
 
 
-@dataclass(frozen=True)
-class ObjectHeader:
+class ObjectHeader(NamedTuple):
     kind: int
     flags: int
     size: int
@@ -102,21 +100,7 @@ class ObjectHeader:
         return (self.size + 7) & ~7
 
 
-@dataclass(frozen=True)
-class DataObject:
-    """A field's value with the way to its entries. Offsets are 0 where there is none."""
-
-    flags: int
-    size: int
-    hash: int
-    next_in_field: int
-    entry: int
-    entry_array: int
-    entries: int
-
-
-@dataclass(frozen=True)
-class EntryObject:
+class EntryObject(NamedTuple):
     """One log entry: times in microseconds, the offsets of its data objects."""
 
     offset: int
@@ -191,15 +175,6 @@ def object_header(data: bytes, at: int = 0) -> ObjectHeader | None:
     return ObjectHeader(kind, flags, size)
 
 
-def data_object(data: bytes) -> DataObject | None:
-    """A data object's fixed part (64 bytes)."""
-    header = object_header(data)
-    if header is None or header.kind != Kind.DATA or len(data) < 64:
-        return None
-    hashed, _next_hash, next_field, entry, array, entries = _DATA.unpack_from(data, OBJECT_HEADER)
-    return DataObject(header.flags, header.size, hashed, next_field, entry, array, entries)
-
-
 def entry_object(data: bytes, offset: int, compact: bool) -> EntryObject | None:
     """An entry that can be one; ``data`` holds the whole object."""
     header = object_header(data)
@@ -218,21 +193,14 @@ def entry_object(data: bytes, offset: int, compact: bool) -> EntryObject | None:
     )
 
 
-def array_items(data: bytes, compact: bool) -> tuple[int, tuple[int, ...]] | None:
-    """An entry array: where the next one is (0: none), and the offsets that it holds, unused ones (0) left out."""
-    header = object_header(data)
-    if header is None or header.kind != Kind.ENTRY_ARRAY or header.size < ARRAY_FIXED:
-        return None
+def next_array(data: bytes) -> int:
+    """Where the entry array after this one is, 0: nowhere."""
     (following,) = struct.unpack_from("<Q", data, OBJECT_HEADER)
-    count = (min(header.size, len(data)) - ARRAY_FIXED) // (4 if compact else 8)
+    return int(following)
+
+
+def array_items(data: bytes, compact: bool) -> tuple[int, ...]:
+    """The offsets that an entry array holds, unused ones (0) left out."""
+    count = (len(data) - ARRAY_FIXED) // (4 if compact else 8)
     items = struct.unpack_from(f"<{count}{'I' if compact else 'Q'}", data, ARRAY_FIXED)
-    return following, tuple(item for item in items if item)
-
-
-def field_object(data: bytes) -> tuple[int, int, bytes] | None:
-    """A field's name: where the next of the same hash is, its first data object, and the name itself."""
-    header = object_header(data)
-    if header is None or header.kind != Kind.FIELD or len(data) < header.size or header.size < FIELD_FIXED:
-        return None
-    _hash, following, first = _FIELD.unpack_from(data, OBJECT_HEADER)
-    return following, first, data[FIELD_FIXED : header.size]
+    return tuple(item for item in items if item)

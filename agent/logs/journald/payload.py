@@ -57,7 +57,11 @@ def _zstd() -> Callable[[bytes, int], bytes] | None:
             return None
         return lambda data, longest: bytes(standard.ZstdDecompressor().decompress(data, longest))
 
+    whole = library.ZstdDecompressor(max_window_size=2**27)
+
     def decode(data: bytes, longest: int) -> bytes:
+        if 0 < library.frame_content_size(data) <= longest:  # as journald writes them
+            return bytes(whole.decompress(data))
         with library.ZstdDecompressor(max_window_size=2**27).stream_reader(data) as stream:
             parts, left = [], longest
             while left > 0:

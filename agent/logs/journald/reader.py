@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from agent.logs.journal_entry import FIELDS, Raw
 from agent.logs.journald.journal_file import JournalFile
 from agent.logs.journald.layout import EntryObject
+from agent.logs.journald.prefilter import Irregular, Prefilter, prefilter
+from agent.logs.plan import Plan
 from agent.unknown import Unknown, Why
 
 KEPT = 100_000  # data objects that are known to hold no message
@@ -37,8 +39,19 @@ class JournaldReader:
             self.doubtful += raw.doubtful
             yield raw
 
+    def likely(self, plan: Plan) -> Prefilter | None:
+        """The way to the entries that may match without reading the others. None: there is no such way."""
+        return prefilter(self._file, plan)
+
+    def entry(self, offset: int) -> Raw:
+        """The entry at an offset that ``likely`` gave."""
+        entry = self._file.entry(offset)
+        if entry is None:
+            raise Irregular
+        return self._raw(entry)
+
     def _raw(self, entry: EntryObject) -> Raw:
-        message: bytes | None = None
+        message: bytes | None = b""
         doubtful = False
         ident = b""
         for item in reversed(entry.items):
@@ -55,6 +68,7 @@ class JournaldReader:
             value = self._file.value(item)
             if isinstance(value, Unknown):
                 doubtful = doubtful or value.why is Why.UNREADABLE
+                message = message or None
                 continue
             if value.startswith(_MESSAGE):
                 message = value[len(_MESSAGE) :]
